@@ -1,0 +1,1 @@
+"""Signatures, encryption, tokens and the vault: the only place that imports `cryptography`."""

@@ -1,0 +1,1 @@
+"""Links, QR codes and redeem codes: pure."""
