@@ -101,7 +101,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """How `giver` treats `taker`: at a payment at `giver`, may an item of `taker` be given? (R040)"""
+    """How `giver` treats `taker`: at a payment at `giver`, may an item of `taker` be given (R040)."""
 
     slug: str
     giver: str
