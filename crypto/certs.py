@@ -6,7 +6,6 @@ No chain is built: the operator uploads the platform's certificate himself and s
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -21,6 +20,8 @@ from crypto.rsa import MIN_BITS, PrivateKey, PublicKey, public_key_of
 
 _RSA_SIGNATURES: Final = "1.2.840.113549.1.1"
 """The arc of PKCS #1 (RFC 8017 appendix C): certificates signed with RSA."""
+_RSA_SIGNATURES_DER: Final = bytes.fromhex("06092a864886f70d0101")
+"""An object identifier of nine bytes that begins with that arc, as DER writes it."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -71,12 +72,18 @@ def alipay_cert_sn(certificate: Certificate) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
-def alipay_root_cert_sn(certificates: Sequence[Certificate]) -> str:
-    """Alipay's `alipay_root_cert_sn`: the SNs of the bundle's RSA-signed certificates, joined by `_`.
+def alipay_root_cert_sn(text: str) -> str:
+    """Alipay's `alipay_root_cert_sn` of a PEM bundle: the SNs of its RSA-signed certificates, joined by `_`.
 
-    The published bundle also holds SM2 and ECDSA certificates, which do not count.
+    The published bundle also holds SM2 and ECDSA certificates, which do not count; one of them is encoded so oddly
+    that no strict parser takes it, so those are left out before parsing. Raises KeyMaterialError when an RSA-signed
+    one does not parse, or when there is none.
     """
-    return "_".join(alipay_cert_sn(one) for one in certificates if one.signature_oid.startswith(_RSA_SIGNATURES))
+    found = [_parsed(label, der) for label, der in pem.blocks(text) if _RSA_SIGNATURES_DER in der]
+    numbers = [alipay_cert_sn(one) for one in found if one.signature_oid.startswith(_RSA_SIGNATURES)]
+    if not numbers:
+        raise KeyMaterialError("no RSA-signed certificate in the bundle")
+    return "_".join(numbers)
 
 
 def self_signed(private: PrivateKey, common_name: str, *, serial: int, now: datetime, days: int = 1825) -> str:
