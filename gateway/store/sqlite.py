@@ -1,0 +1,358 @@
+"""SQLite underneath: one writer thread a process that commits many callers' work with one sync (group commit).
+
+Callers hand over a function and wait; the writer drains its queue, opens one `BEGIN IMMEDIATE`, runs each function in
+a savepoint of its own, commits with `synchronous=FULL`, and wakes them all. Between processes a lock file gives the
+turns, since SQLite's own busy wait is not fair and starves one side.
+
+The file is opened only if it exists, and its identity is looked at before every batch: a database that was moved
+away must not swallow answered events in an unlinked file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar, cast
+
+import structlog
+
+from gateway.contract.errors import StoreBusy, StoreUnavailable
+from gateway.contract.store import Params, Row, Tx
+from gateway.store.engine import sqlite3
+
+T = TypeVar("T")
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+BATCH: Final = 128
+"""The most pieces of work that share one commit; a bound on what one failure of the disk takes with it."""
+
+WAL_LIMIT: Final = 64 * 1024 * 1024
+"""Beyond this a process checkpoints by itself: the background worker, whose job it is, must be gone."""
+
+# What SQLite says when the fault is not in our statement (https://www.sqlite.org/rescode.html, primary codes).
+_STORE_FAULTS: Final = frozenset({3, 5, 6, 8, 10, 11, 13, 14, 15, 22, 23, 26})
+
+
+class SqliteTx:
+    """An open transaction on one connection."""
+
+    dialect: Literal["sqlite"] = "sqlite"
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def run(self, sql: str, params: Params | None = None, /) -> int:
+        """See `Tx.run`."""
+        return cast("int", self._connection.execute(sql, params or {}).rowcount)
+
+    def one(self, sql: str, params: Params | None = None, /) -> Row | None:
+        """See `Tx.one`."""
+        return cast("Row | None", self._connection.execute(sql, params or {}).fetchone())
+
+    def all(self, sql: str, params: Params | None = None, /) -> list[Row]:
+        """See `Tx.all`."""
+        return cast("list[Row]", self._connection.execute(sql, params or {}).fetchall())
+
+    def lock(self, name: str, /) -> None:
+        """Nothing to do: a writing transaction is alone."""
+
+    @contextlib.contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """See `Tx.savepoint`."""
+        execute = self._connection.execute
+        execute("SAVEPOINT inner_work")
+        try:
+            yield
+        except BaseException:
+            # A full disk may have rolled everything back already; then there is no savepoint to go back to.
+            if self._connection.in_transaction:
+                execute("ROLLBACK TO inner_work")
+                execute("RELEASE inner_work")
+            raise
+        execute("RELEASE inner_work")
+
+
+class _Job:
+    """One caller's work on its way through the writer."""
+
+    __slots__ = ("done", "error", "result", "work")
+
+    def __init__(self, work: Callable[[Tx], Any]) -> None:
+        self.work = work
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.done = threading.Lock()
+        self.done.acquire()
+
+
+class SqliteStore:
+    """`Store` on one SQLite file. `path` must exist: `gateway.store.migrate` makes it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._name = str(path)
+        self._reset()
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._start = threading.Lock()
+        self._writer: threading.Thread | None = None
+        self._readers = threading.local()
+
+    # -- the callers' side ------------------------------------------------------------------------------------------
+
+    def write(self, work: Callable[[Tx], T], /, *, timeout: float | None = None) -> T:
+        """See `Store.write`."""
+        job = _Job(work)
+        self._submit(job)
+        if not job.done.acquire(timeout=-1 if timeout is None else timeout):
+            raise StoreBusy(f"not committed within {timeout} s")
+        if job.error is not None:
+            raise job.error
+        return cast("T", job.result)
+
+    def write_later(self, work: Callable[[Tx], object], /) -> None:
+        """See `Store.write_later`."""
+        self._submit(_Job(_logged(work)))
+
+    def read(self, work: Callable[[Tx], T], /) -> T:
+        """See `Store.read`."""
+        if os.getpid() != self._pid:
+            self._reset()
+        identity = _identity(self._name)
+        connection = getattr(self._readers, "connection", None)
+        if connection is None or self._readers.identity != identity:
+            self._drop_reader()
+            connection = _open(self._name)
+            connection.execute("PRAGMA query_only = 1")
+            self._readers.connection, self._readers.identity = connection, identity
+        try:
+            connection.execute("BEGIN")
+            try:
+                return work(SqliteTx(connection))
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            if _is_store_fault(error):
+                self._drop_reader()
+                raise StoreUnavailable(str(error)) from error
+            raise
+
+    def close(self) -> None:
+        """See `Store.close`. This thread's reading connection goes too; other threads' go with their threads."""
+        if os.getpid() != self._pid:
+            return
+        self._drop_reader()
+        writer = self._writer
+        if writer is not None:
+            self._jobs.put(None)
+            writer.join()
+            self._writer = None
+
+    def _drop_reader(self) -> None:
+        connection = getattr(self._readers, "connection", None)
+        self._readers.connection = None
+        if connection is not None:
+            connection.close()
+
+    def _submit(self, job: _Job) -> None:
+        if os.getpid() != self._pid:
+            self._reset()
+        if self._writer is None:
+            with self._start:
+                if self._writer is None:
+                    self._writer = threading.Thread(target=self._write_loop, name="store-writer", daemon=True)
+                    self._writer.start()
+        self._jobs.put(job)
+
+    # -- the writer thread ------------------------------------------------------------------------------------------
+
+    def _write_loop(self) -> None:
+        writer = _Writer(self._name)
+        closing = False
+        while not closing:
+            batch, closing = self._next_batch()
+            if batch:
+                writer.commit(batch)
+            for job in batch:
+                job.done.release()
+        writer.close()
+
+    def _next_batch(self) -> tuple[list[_Job], bool]:
+        """Waits for work, then takes all that is there; True when the store is closing."""
+        first = self._jobs.get()
+        if first is None:
+            return [], True
+        batch = [first]
+        while len(batch) < BATCH:
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                break
+            if job is None:
+                return batch, True
+            batch.append(job)
+        return batch, False
+
+
+class _Writer:
+    """The one connection of this process that writes; opened again whenever the file changes or fails."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._connection: Any = None
+        self._identity: tuple[int, int] | None = None
+        self._turns = _Turns(name + ".turn")
+
+    def commit(self, batch: list[_Job]) -> None:
+        """One synced transaction for the batch; each job gets its result or its error. Raises nothing."""
+        try:
+            with self._turns:
+                identity = _identity(self._name)
+                if self._connection is None or identity != self._identity:
+                    self.drop()
+                    self._connection, self._identity = _open(self._name), identity
+                _commit(self._connection, batch)
+        except Exception as error:  # noqa: BLE001 - whatever it is, each waiting caller must hear of it
+            for job in batch:
+                job.result, job.error = None, error if isinstance(error, StoreUnavailable) else _unavailable(error)
+            self.drop()
+        else:
+            self._bound_wal()
+
+    def drop(self) -> None:
+        """Let go of the connection."""
+        if self._connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.drop()
+        self._turns.close()
+
+    def _bound_wal(self) -> None:
+        try:
+            size = os.stat(self._name + "-wal").st_size  # noqa: PTH116 - a Path here costs more than the call
+        except OSError:
+            return
+        if size > WAL_LIMIT:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+class _Turns:
+    """A lock file between the processes that write: whoever waits gets the next turn."""
+
+    def __init__(self, path: str) -> None:
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def __enter__(self) -> None:
+        fcntl.flock(self._fd, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+def _commit(connection: Any, batch: list[_Job]) -> None:
+    """One transaction for the whole batch. A job that fails is undone alone; a failing disk fails them all."""
+    execute = connection.execute
+    execute("BEGIN IMMEDIATE")
+    tx = SqliteTx(connection)
+    try:
+        for job in batch:
+            execute("SAVEPOINT job")
+            try:
+                job.result = job.work(tx)
+            except sqlite3.Error as error:
+                if _is_store_fault(error) or not connection.in_transaction:
+                    raise
+                job.error = error
+            except Exception as error:  # noqa: BLE001 - handed to the caller who waits for it
+                job.error = error
+            if job.error is not None:
+                execute("ROLLBACK TO job")
+            execute("RELEASE job")
+        execute("COMMIT")
+    except sqlite3.Error as error:
+        if connection.in_transaction:
+            with contextlib.suppress(sqlite3.Error):
+                execute("ROLLBACK")
+        raise StoreUnavailable(str(error)) from error
+
+
+def _open(name: str) -> Any:
+    """A connection in autocommit mode to a file that must exist. Raises StoreUnavailable."""
+    uri = "file:" + name.replace("%", "%25").replace("?", "%3f").replace("#", "%23") + "?mode=rw"
+    try:
+        connection = sqlite3.connect(
+            uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5, cached_statements=512
+        )
+        connection.row_factory = sqlite3.Row
+        for pragma in (
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "wal_autocheckpoint = 0",
+            "cache_size = -65536",
+            "temp_store = MEMORY",
+            "mmap_size = 0",
+        ):
+            connection.execute("PRAGMA " + pragma).fetchall()
+    except sqlite3.Error as error:
+        raise StoreUnavailable(str(error)) from error
+    return connection
+
+
+def _identity(name: str) -> tuple[int, int]:
+    """Device and inode of the file, so that a file put in its place is noticed. Raises StoreUnavailable."""
+    try:
+        found = os.stat(name)  # noqa: PTH116 - a Path here costs more than the call
+    except OSError as error:
+        raise StoreUnavailable(str(error)) from error
+    return found.st_dev, found.st_ino
+
+
+def _unavailable(error: Exception) -> StoreUnavailable:
+    fault = StoreUnavailable(str(error))
+    fault.__cause__ = error
+    return fault
+
+
+def _is_store_fault(error: Exception) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and (code & 0xFF) in _STORE_FAULTS
+
+
+def _logged(work: Callable[[Tx], object]) -> Callable[[Tx], None]:
+    def run(tx: Tx) -> None:
+        try:
+            with tx.savepoint():
+                work(tx)
+        except sqlite3.Error as error:
+            if _is_store_fault(error):
+                raise
+            log.exception("queued_write_failed")
+        except Exception:
+            log.exception("queued_write_failed")
+
+    return run
+
+
+def checkpoint(path: Path) -> None:
+    """Move the write-ahead log into the database file. For the background worker. Raises StoreUnavailable."""
+    connection = _open(str(path))
+    try:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        connection.close()
