@@ -29,5 +29,6 @@ TABLES = (
     """CREATE UNIQUE INDEX links_token ON links (token_digest)""",
     """CREATE UNIQUE INDEX links_payment ON links (payment, purpose) WHERE payment IS NOT NULL""",
     """CREATE INDEX links_person ON links (person, id)""",
+    """CREATE INDEX links_order ON links (source_order) WHERE source_order IS NOT NULL""",
     """CREATE INDEX links_open ON links (expires_at) WHERE state IN ('issued', 'opened')""",
 )

@@ -1,0 +1,240 @@
+"""Buying items (004-c6, R044–R047): order → paid → coupons; beyond a preset number bought, a claim link.
+
+States: created (stock held 15 minutes) → fulfilled | closed | refunded. A payment that comes after the hold lapsed is
+fulfilled from what stock remains, else given back: nothing is ever oversold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from gateway import coupons, links, people
+from gateway.catalog.directory import Directory
+from gateway.catalog.specs import Item, Offer
+from gateway.contract.clock import to_text
+from gateway.contract.errors import Refused
+from gateway.contract.ids import IdFactory
+from gateway.contract.store import Row, Store, Tx
+from gateway.inbox import Place
+from gateway.ledger import book
+from gateway.rewards import bought_link
+from gateway.rulebook import Rulebook
+
+HOLD: Final = timedelta(minutes=15)
+MOST_UNITS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """What became of an order: its state, its coupons' codes, and the claim link it earned."""
+
+    state: Literal["fulfilled", "refunded", "closed"]
+    coupons: tuple[str, ...]
+    link: Row | None
+
+
+def links_earned(bought: int, threshold: int, *, repeat: bool) -> int:
+    """Pure: how many claim links `bought` units (refunded ones subtracted) are worth in one window (R045, R046).
+
+    More than `threshold` earns one; with `repeat`, one more beyond each further multiple. 0 switches it off.
+    """
+    if threshold <= 0 or bought <= threshold:
+        return 0
+    return (bought - 1) // threshold if repeat else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Ordering:
+    """The use case; its parts are shared by all threads of a process."""
+
+    store: Store
+    ids: IdFactory
+    random: Callable[[int], bytes]
+    link_keys: links.LinkKeys
+    rulebook: Rulebook
+
+    def create(self, directory: Directory, item_slug: str, quantity: int, person: str, now: datetime) -> Row:
+        """A new order with its stock held. Raises Refused: `not_found` 404, `not_for_sale` or `sold_out` 409."""
+        item = directory.item(item_slug)
+        if item is None or not 1 <= quantity <= MOST_UNITS:
+            raise Refused("not_found", 404)
+        merchant = directory.merchant(item.merchant)
+        if item.price_fen <= 0 or item.paused or merchant is None:
+            raise Refused("not_for_sale", 409)
+
+        def make(tx: Tx) -> Row:
+            buyer = people.look_up(tx, person)
+            if buyer is None:
+                raise Refused("not_found", 404)
+            if not coupons.take_stock(tx, item, quantity):
+                raise Refused("sold_out", 409)
+            id_ = self.ids.new("o", now)
+            tx.run(
+                "INSERT INTO orders (id, circle, merchant, item, person, quantity, price_fen, amount_fen, state, "
+                "holds_stock, created_at, expires_at) VALUES (:id, :circle, :merchant, :item, :person, :quantity, "
+                ":price, :amount, 'created', 1, :now, :expires)",
+                {
+                    "id": id_,
+                    "circle": merchant.circle,
+                    "merchant": merchant.slug,
+                    "item": item.slug,
+                    "person": buyer.id,
+                    "quantity": quantity,
+                    "price": item.price_fen,
+                    "amount": item.price_fen * quantity,
+                    "now": to_text(now),
+                    "expires": to_text(now + HOLD),
+                },
+            )
+            return _order(tx, id_)
+
+        return self.store.write(make)
+
+    def pay(self, directory: Directory, order_id: str, now: datetime) -> Bought:
+        """The wallet says that the order is paid: fulfil it, or give the money back. Twice gives the same answer.
+
+        Raises Refused `not_found`.
+        """
+
+        def settle(tx: Tx) -> Bought:
+            order = _order(tx, order_id)
+            tx.lock(f"order:{order_id}")
+            tx.lock(f"person:{order['person']}")
+            order = _order(tx, order_id)
+            if order["paid_at"] is not None:
+                return _bought(tx, order)
+            item = directory.item(order["item"])
+            self._book(tx, order, order["amount_fen"], now, "paid")
+            held = bool(order["holds_stock"]) and order["expires_at"] > to_text(now)
+            if order["holds_stock"] and not held:
+                coupons.return_stock(tx, order["item"], order["quantity"])
+            if item is None or not (held or coupons.take_stock(tx, item, order["quantity"])):
+                self._book(tx, order, order["amount_fen"], now, "refunded")
+                _set_state(tx, order_id, "refunded", now, order["quantity"], "late_sold_out")
+                return _bought(tx, _order(tx, order_id))
+            for unit in range(order["quantity"]):
+                coupons.create(
+                    tx,
+                    self.random,
+                    now,
+                    item,
+                    origin=order_id,
+                    unit=unit,
+                    circle=order["circle"],
+                    person=order["person"],
+                    payment=None,
+                )
+            _set_state(tx, order_id, "fulfilled", now, 0, None)
+            self._reward(tx, directory, order, item, now)
+            return _bought(tx, _order(tx, order_id))
+
+        return self.store.write(settle)
+
+    def refund(self, order_id: str, quantity: int, now: datetime) -> Bought:
+        """Give back `quantity` unused units: their coupons are void, the money returns.
+
+        Raises Refused: `not_found` 404, with 409 `not_paid`, `used` (fewer unused units than asked for).
+        """
+
+        def give_back(tx: Tx) -> Bought:
+            tx.lock(f"order:{order_id}")
+            order = _order(tx, order_id)
+            if order["state"] not in {"fulfilled", "refunded"}:
+                raise Refused("not_paid", 409)
+            unused = [row for row in links.claimed_coupons(tx, [order_id]) if row["state"] in {"claimed", "reserved"}]
+            if not 1 <= quantity <= len(unused):
+                raise Refused("used", 409, "fewer unused units than asked for")
+            for coupon in unused[:quantity]:
+                coupons.void(tx, coupon, now, "refunded")
+            refunded = order["refunded_units"] + quantity
+            key = f"refund-{order['refunded_units']}"
+            self._book(tx, order, order["price_fen"] * quantity, now, key)
+            state = "refunded" if refunded == order["quantity"] else "fulfilled"
+            tx.run(
+                "UPDATE orders SET refunded_units = :units, state = :state WHERE id = :id",
+                {"units": refunded, "state": state, "id": order_id},
+            )
+            return _bought(tx, _order(tx, order_id))
+
+        return self.store.write(give_back)
+
+    def _reward(self, tx: Tx, directory: Directory, order: Row, item: Item, now: datetime) -> None:
+        offer = directory.offer(order["circle"])
+        buyer = people.look_up(tx, order["person"])
+        merchant = directory.merchant(item.merchant)
+        if buyer is None or merchant is None:
+            return
+        earned = links_earned(_units_bought(tx, buyer, offer, now), offer.bought_threshold, repeat=offer.bought_repeat)
+        if earned <= _links_given(tx, buyer, offer, now):
+            return
+        rules = self.rulebook.rules(directory, merchant, None)
+        place = Place("", order["circle"], merchant.slug, None)
+        bought_link(tx, self.ids, self.link_keys, now, order=order["id"], place=place, buyer=buyer, rules=rules)
+
+    def _book(self, tx: Tx, order: Row, fen: int, now: datetime, what: str) -> None:
+        world = book.Account("world", "payments", overdraft=True)
+        sales = book.Account(f"merchant:{order['merchant']}", "sales", overdraft=True)
+        debit, credit = (world, sales) if what == "paid" else (sales, world)
+        book.transfer(tx, self.ids.new("tr", now), f"order:{order['id']}:{what}", debit, credit, fen, what, now)
+
+
+def close_overdue(tx: Tx, now: datetime, most: int) -> int:
+    """Close unpaid orders whose hold is over and put their stock back; how many."""
+    rows = tx.all(
+        "SELECT * FROM orders WHERE state = 'created' AND expires_at <= :now ORDER BY expires_at LIMIT :most",
+        {"now": to_text(now), "most": most},
+    )
+    for order in rows:
+        if tx.run(
+            "UPDATE orders SET state = 'closed', holds_stock = 0, closed_reason = 'unpaid' "
+            "WHERE id = :id AND state = 'created'",
+            {"id": order["id"]},
+        ):
+            coupons.return_stock(tx, order["item"], order["quantity"])
+    return len(rows)
+
+
+def _order(tx: Tx, id_: str) -> Row:
+    row = tx.one("SELECT * FROM orders WHERE id = :id", {"id": id_})
+    if row is None:
+        raise Refused("not_found", 404)
+    return row
+
+
+def _set_state(tx: Tx, id_: str, state: str, now: datetime, refunded: int, reason: str | None) -> None:
+    tx.run(
+        "UPDATE orders SET state = :state, paid_at = :now, holds_stock = 0, refunded_units = :refunded, "
+        "closed_reason = :reason WHERE id = :id",
+        {"state": state, "now": to_text(now), "refunded": refunded, "reason": reason, "id": id_},
+    )
+
+
+def _bought(tx: Tx, order: Row) -> Bought:
+    codes = tuple(row["code"] for row in links.claimed_coupons(tx, [order["id"]]))
+    link = tx.one("SELECT * FROM links WHERE source_order = :id", {"id": order["id"]})
+    return Bought(order["state"], codes, link)
+
+
+def _units_bought(tx: Tx, buyer: people.Person, offer: Offer, now: datetime) -> int:
+    marks, params = people.in_group(buyer)
+    since = to_text(now - timedelta(days=offer.bought_days))
+    row = tx.one(
+        f"SELECT sum(quantity - refunded_units) AS n FROM orders WHERE person IN ({marks}) AND circle = :circle "
+        f"AND paid_at > :since",
+        {**params, "circle": offer.circle, "since": since},
+    )
+    return int(row["n"] or 0) if row is not None else 0
+
+
+def _links_given(tx: Tx, buyer: people.Person, offer: Offer, now: datetime) -> int:
+    marks, params = people.in_group(buyer)
+    since = to_text(now - timedelta(days=offer.bought_days))
+    row = tx.one(
+        f"SELECT count(*) AS n FROM links WHERE person IN ({marks}) AND circle = :circle AND purpose = 'order' "
+        f"AND created_at > :since",
+        {**params, "circle": offer.circle, "since": since},
+    )
+    return int(row["n"]) if row is not None else 0

@@ -1,0 +1,195 @@
+"""Redeeming (核销, R060–R062): a clerk uses a coupon once; a manager may reverse it within a day.
+
+Of any number of parallel redeemers one wins: the coupon's state moves by one conditional update. The same request id
+gets the same answer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any, Final
+
+from gateway import audit, coupons
+from gateway.contract.clock import from_text, to_text
+from gateway.contract.errors import Refused
+from gateway.contract.ids import IdFactory
+from gateway.contract.store import Row, Store, Tx
+from gateway.ledger import budget
+from linkgen.codes import is_code, normalise
+
+REVERSIBLE_FOR: Final = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Clerk:
+    """Who stands at the till. `merchants` None: every merchant (an operator of all circles)."""
+
+    name: str
+    merchants: frozenset[str] | None
+    request_id: str | None = None
+
+    def serves(self, merchant: str) -> bool:
+        """Whether coupons of this merchant are his business."""
+        return self.merchants is None or merchant in self.merchants
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What a redemption may carry: the bill's total, the payment it reduced, and the shop."""
+
+    amount_fen: int | None = None
+    transaction_id: str | None = None
+    shop: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Redeeming:
+    """The use case; its parts are shared by all threads of a process."""
+
+    store: Store
+    ids: IdFactory
+
+    def look(self, code: str, clerk: Clerk, now: datetime) -> dict[str, Any]:
+        """The coupon as the API shows it. Raises Refused `no_such_coupon` 404, `wrong_merchant` 403 (`merchant`)."""
+        return self.store.read(lambda tx: coupons.as_json(tx, _coupon(tx, code, clerk), now))
+
+    def redeem(self, code: str, clerk: Clerk, key: str, bill: Bill, now: datetime) -> dict[str, Any]:
+        """Use a coupon; the coupon as the API shows it, the same for the same `key` (one scan).
+
+        Raises Refused: `no_such_coupon` 404, `wrong_merchant` 403, `expired` 410, and with 409 `already_redeemed`
+        (`redeemed`: when and where), `void`, `not_yet_valid`, `reserved`, `below_minimum`, `idempotency_key_reused`.
+        """
+        wanted = sha256(json.dumps([normalise(code), bill.amount_fen, bill.transaction_id, bill.shop]).encode())
+        scope = f"redeem:{clerk.name}"
+
+        def use(tx: Tx) -> dict[str, Any]:
+            tx.lock(f"request:{scope}:{key}")
+            known = tx.one(
+                "SELECT digest, answer FROM idempotency WHERE scope = :scope AND key = :key",
+                {"scope": scope, "key": key},
+            )
+            if known is not None:
+                if bytes(known["digest"]) != wanted.digest():
+                    raise Refused("idempotency_key_reused", 409)
+                return dict(json.loads(known["answer"]))
+            answer = self._use(tx, code, clerk, key, bill, now)
+            tx.run(
+                "INSERT INTO idempotency (scope, key, digest, status, answer, created_at) "
+                "VALUES (:scope, :key, :digest, 200, :answer, :now)",
+                {
+                    "scope": scope,
+                    "key": key,
+                    "digest": wanted.digest(),
+                    "answer": json.dumps(answer),
+                    "now": to_text(now),
+                },
+            )
+            return answer
+
+        return self.store.write(use)
+
+    def _use(self, tx: Tx, code: str, clerk: Clerk, key: str, bill: Bill, now: datetime) -> dict[str, Any]:
+        coupon = _coupon(tx, code, clerk)
+        _usable(tx, coupon, bill, now)
+        if not tx.run(
+            "UPDATE coupons SET state = 'redeemed' WHERE code = :code AND state = 'claimed'", {"code": coupon["code"]}
+        ):
+            raise Refused("already_redeemed", 409)
+        payment = None
+        if bill.transaction_id is not None:
+            payment = tx.one(
+                "SELECT id FROM payments WHERE transaction_id = :transaction AND merchant = :merchant",
+                {"transaction": bill.transaction_id, "merchant": coupon["merchant"]},
+            )
+        tx.run(
+            "INSERT INTO redemptions "
+            "(id, coupon, key, by, shop, at, discount_fen, amount_fen, transaction_id, payment) "
+            "VALUES (:id, :coupon, :key, :by, :shop, :at, :discount, :amount, :transaction, :payment)",
+            {
+                "id": self.ids.new("rd", now),
+                "coupon": coupon["code"],
+                "key": key,
+                "by": clerk.name,
+                "shop": bill.shop,
+                "at": to_text(now),
+                "discount": coupons.discount_fen(coupon, bill.amount_fen),
+                "amount": bill.amount_fen,
+                "transaction": bill.transaction_id,
+                "payment": payment["id"] if payment is not None else None,
+            },
+        )
+        budget.consume(tx, coupon["origin"], coupon["item"])
+        _audit(tx, now, clerk, "coupon.redeem", coupon["code"], {"state": "claimed"}, {"state": "redeemed"})
+        after = coupons.by_code(tx, coupon["code"])
+        assert after is not None  # it was there a moment ago in this transaction
+        return coupons.as_json(tx, after, now)
+
+    def reverse(self, code: str, clerk: Clerk, reason: str, now: datetime) -> dict[str, Any]:
+        """Undo a redemption (R062): the coupon is `claimed` again, its budget reserved again.
+
+        Raises Refused: `no_such_coupon` 404, `wrong_merchant` 403, with 409 `not_redeemed`, `too_late`.
+        """
+
+        def undo(tx: Tx) -> dict[str, Any]:
+            coupon = _coupon(tx, code, clerk)
+            used = tx.one(
+                "SELECT id, at FROM redemptions WHERE coupon = :code AND reversed_at IS NULL", {"code": coupon["code"]}
+            )
+            if coupon["state"] != "redeemed" or used is None:
+                raise Refused("not_redeemed", 409)
+            if now - from_text(used["at"]) > REVERSIBLE_FOR:
+                raise Refused("too_late", 409)
+            if not tx.run(
+                "UPDATE redemptions SET reversed_at = :now, reversed_by = :by, reason = :reason "
+                "WHERE id = :id AND reversed_at IS NULL",
+                {"now": to_text(now), "by": clerk.name, "reason": reason, "id": used["id"]},
+            ):
+                raise Refused("not_redeemed", 409)
+            tx.run(
+                "UPDATE coupons SET state = 'claimed' WHERE code = :code AND state = 'redeemed'",
+                {"code": coupon["code"]},
+            )
+            budget.unspend(tx, coupon["origin"], coupon["item"])
+            after = {"state": "claimed", "reason": reason}
+            _audit(tx, now, clerk, "coupon.reverse", coupon["code"], {"state": "redeemed"}, after)
+            again = coupons.by_code(tx, coupon["code"])
+            assert again is not None  # it was there a moment ago in this transaction
+            return coupons.as_json(tx, again, now)
+
+        return self.store.write(undo)
+
+
+def _coupon(tx: Tx, code: str, clerk: Clerk) -> Row:
+    plain = normalise(code)
+    coupon = coupons.by_code(tx, plain) if is_code(plain) else None
+    if coupon is None:
+        raise Refused("no_such_coupon", 404)
+    if not clerk.serves(coupon["merchant"]):
+        # The till must be able to say where it can be used (R072); of the customer nothing is told.
+        raise Refused("wrong_merchant", 403, merchant=coupon["merchant"])
+    return coupon
+
+
+def _usable(tx: Tx, coupon: Row, bill: Bill, now: datetime) -> None:
+    state = coupons.state_at(coupon, now)
+    if state == "redeemed":
+        redeemed = coupons.as_json(tx, coupon, now)["redeemed"]
+        raise Refused("already_redeemed", 409, redeemed=redeemed)
+    if state == "expired":
+        raise Refused("expired", 410)
+    if state != "claimed":
+        raise Refused(state, 409)
+    if coupon["valid_from"] > to_text(now):
+        raise Refused("not_yet_valid", 409)
+    if bill.amount_fen is not None and bill.amount_fen < coupon["min_spend_fen"]:
+        raise Refused("below_minimum", 409, min_spend_fen=coupon["min_spend_fen"])
+
+
+def _audit(
+    tx: Tx, now: datetime, clerk: Clerk, action: str, code: str, before: Mapping[str, Any], after: Mapping[str, Any]
+) -> None:
+    audit.record(tx, now, clerk.name, action, code, before=before, after=after, request_id=clerk.request_id)

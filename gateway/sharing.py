@@ -1,0 +1,124 @@
+"""Active tags (主动标识, R025–R026, R038): a share that another opens and confirms makes its owner his source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from crypto.tokens import looks_like_token, token_digest
+from gateway import people, tagging
+from gateway.catalog.specs import Circle
+from gateway.contract.clock import to_text
+from gateway.contract.errors import Refused
+from gateway.contract.ids import IdFactory
+from gateway.contract.store import Row, Store, Tx
+from gateway.links import LinkKeys
+
+SHARE_DAYS: Final = 90
+Outcome = Literal["tagged", "already_tagged", "self_referral"]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A share as made: its id and the token of its `/i/<token>`."""
+
+    id: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """The use case; its parts are shared by all threads of a process."""
+
+    store: Store
+    ids: IdFactory
+    link_keys: LinkKeys
+
+    def create(self, person: str, circle: str, now: datetime) -> Share:
+        """A new share of `person` in `circle`. Raises Refused `not_found` for an unknown person."""
+
+        def make(tx: Tx) -> Share:
+            who = people.look_up(tx, person)
+            if who is None:
+                raise Refused("not_found", 404, "no such person")
+            id_ = self.ids.new("s", now)
+            token = self.link_keys.token(id_)
+            tx.run(
+                "INSERT INTO shares (id, token_digest, key_id, circle, person, created_at, expires_at) "
+                "VALUES (:id, :digest, :key, :circle, :person, :now, :expires)",
+                {
+                    "id": id_,
+                    "digest": token_digest(token),
+                    "key": self.link_keys.active,
+                    "circle": circle,
+                    "person": who.id,
+                    "now": to_text(now),
+                    "expires": to_text(now + timedelta(days=SHARE_DAYS)),
+                },
+            )
+            return Share(id_, token)
+
+        return self.store.write(make)
+
+    def look(self, token: str, now: datetime) -> str:
+        """The circle that a share invites into. Raises Refused `not_found`; changes nothing."""
+        return str(self.store.read(lambda tx: _live(tx, token, now))["circle"])
+
+    def confirm(self, circle: Circle, token: str, known_by: Sequence[people.Identity], now: datetime) -> Outcome:
+        """The person known by these identities takes up the share. Raises Refused `not_found`.
+
+        A live tag stays (first source wins, `already_tagged`) unless the circle says `last_touch`. Confirming is an
+        act of joining, so it ends an earlier opt-out.
+        """
+
+        def take_up(tx: Tx) -> Outcome:
+            share = _live(tx, token, now)
+            source = people.look_up(tx, share["person"])
+            visitor = people.recognise(tx, self.ids, now, known_by)
+            tx.lock(f"person:{visitor.id}")
+            outcome: Outcome = "tagged"
+            if source is None or source.id == visitor.id:
+                outcome = "self_referral"
+            else:
+                tagging.opt_in(tx, circle.slug, visitor)
+                if circle.last_touch:
+                    tagging.revoke(tx, circle.slug, visitor, now, "last_touch")
+                made = tagging.tag(
+                    tx,
+                    self.ids,
+                    now,
+                    circle=circle.slug,
+                    person=visitor,
+                    source=tagging.payer(source.id),
+                    origin=share["id"],
+                    days=circle.tag_days,
+                )
+                outcome = "tagged" if made is not None else "already_tagged"
+            tx.run(
+                "INSERT INTO share_attempts (id, share, person, outcome, at) "
+                "VALUES (:id, :share, :person, :outcome, :now)",
+                {
+                    "id": self.ids.new("sa", now),
+                    "share": share["id"],
+                    "person": visitor.id,
+                    "outcome": outcome,
+                    "now": to_text(now),
+                },
+            )
+            return outcome
+
+        return self.store.write(take_up)
+
+
+def _live(tx: Tx, token: str, now: datetime) -> Row:
+    share = None
+    if looks_like_token(token):
+        share = tx.one(
+            "SELECT * FROM shares WHERE token_digest = :digest AND revoked_at IS NULL AND expires_at > :now",
+            {"digest": token_digest(token), "now": to_text(now)},
+        )
+    if share is None:
+        raise Refused("not_found", 404)
+    return share
