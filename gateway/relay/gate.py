@@ -1,0 +1,91 @@
+"""The way into one upstream: its bulkhead and its breaker, between threads (R013).
+
+Threads are what a process runs out of. At most `slots` of them are inside at once, of those at most half for
+unverified traffic, which any stranger can send. When all are taken, a request for a POS that answers waits a moment,
+since a burst of payments is no fault; for one that has begun to fail it is turned away at once.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from gateway.relay.breaker import Breaker, BreakerState
+from gateway.relay.errors import RelayFailed
+
+Changed = Callable[[BreakerState], None]
+"""Told the breaker's new state, on the request's own thread, outside any lock."""
+
+
+class Gate:
+    """One per upstream and process. Safe between threads."""
+
+    def __init__(
+        self,
+        breaker: Breaker,
+        slots: int = 8,
+        patience_s: float = 0.25,
+        changed: Changed = lambda _: None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._breaker = breaker
+        self._slots = slots
+        self._patience_s = patience_s
+        self._changed = changed
+        self._monotonic = monotonic
+        self._free = threading.Condition()
+        self._inside = {True: 0, False: 0}
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the breaker is open."""
+        return self._breaker.is_open
+
+    @contextmanager
+    def passage(self, *, verified: bool) -> Iterator[None]:
+        """Inside, the request is on its way; a RelayFailed that is the upstream's counts against it.
+
+        Raises RelayFailed `breaker_open` or `bulkhead_full` without going in.
+        """
+        self._enter(verified)
+        failed: bool | None = None
+        try:
+            yield
+            failed = False
+        except RelayFailed as fault:
+            failed = True if fault.is_the_upstreams else None
+            raise
+        finally:
+            self._leave(verified, failed)
+
+    def _enter(self, verified: bool) -> None:
+        with self._free:
+            if not self._breaker.would_admit(self._monotonic(), verified=verified):
+                raise RelayFailed("breaker_open")
+            if not self._has_room(verified) and not (
+                self._breaker.failures == 0 and self._free.wait_for(lambda: self._has_room(verified), self._patience_s)
+            ):
+                raise RelayFailed("bulkhead_full")
+            if not self._breaker.admit(self._monotonic(), verified=verified):
+                raise RelayFailed("breaker_open")
+            self._inside[verified] += 1
+
+    def _leave(self, verified: bool, failed: bool | None) -> None:
+        with self._free:
+            self._inside[verified] -= 1
+            before = self._breaker.is_open
+            if failed:
+                self._breaker.failed(self._monotonic(), verified=verified)
+            elif failed is False:
+                self._breaker.succeeded(verified=verified)
+            after = self._breaker.is_open
+            self._free.notify_all()
+        if before != after:
+            self._changed("open" if after else "closed")
+
+    def _has_room(self, verified: bool) -> bool:
+        if sum(self._inside.values()) >= self._slots:
+            return False
+        return verified or self._inside[False] < max(1, self._slots // 2)
