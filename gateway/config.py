@@ -11,11 +11,11 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.checks import suggestion, toml_path
 from gateway.contract.errors import BadConfig
 from gateway.settings import Config
 
@@ -49,7 +49,9 @@ def load_config(home: Path, environ: Mapping[str, str]) -> Config:
         name: _section_values(name, section, written.get(name, {}), environ, faults)
         for name, section in SECTIONS.items()
     }
-    faults += [(name, f"no such section{_suggestion(name, SECTIONS)}") for name in written if name not in SECTIONS]
+    faults += [
+        (toml_path(name), f"no such section{suggestion(name, SECTIONS)}") for name in written if name not in SECTIONS
+    ]
     faults += _stray_variables(environ)
     if values["sandbox"].get("clock_offset_s") and not values["sandbox"].get("enabled"):
         faults.append(("sandbox.clock_offset_s", "is allowed only where [sandbox] enabled is true"))
@@ -77,7 +79,7 @@ def _section_values(
         faults.append((name, f"must be a section, written [{name}]"))
         written = {}
     known = {part.name: part for part in dataclasses.fields(section)}
-    faults += [(f"{name}.{key}", f"no such key{_suggestion(key, known)}") for key in written if key not in known]
+    faults += [(toml_path(name, key), f"no such key{suggestion(key, known)}") for key in written if key not in known]
     chosen: dict[str, Any] = {}
     for key, part in known.items():
         variable = variable_of(name, key)
@@ -116,13 +118,8 @@ def _stray_variables(environ: Mapping[str, str]) -> list[tuple[str, str]]:
     known = {variable_of(name, key) for name, section in SECTIONS.items() for key in _keys(section)}
     known.add(HOME_VARIABLE)
     strays = sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
-    return [(name, f"no such setting{_suggestion(name, known)}") for name in strays]
+    return [(name, f"no such setting{suggestion(name, known)}") for name in strays]
 
 
 def _keys(section: type[Any]) -> list[str]:
     return [part.name for part in dataclasses.fields(section)]
-
-
-def _suggestion(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]}?" if near else ""

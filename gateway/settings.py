@@ -6,83 +6,36 @@ that never repeats the value, since the wrong field may hold the right secret.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from gateway.checks import Check, flag, list_of, number, one_of, text, whole
 from gateway.contract.secret import Secret
 
 Network = IPv4Network | IPv6Network
-Check = Callable[[Any], Any]
 
 MIB: Final = 1024 * 1024
 _DEFAULT_STORE: Final = Secret("sqlite:///drainage.db")
 _NO_URL: Final = Secret("")
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("must be text")  # noqa: TRY004 - one kind of fault for the caller
-    return value
+def _network(value: Any) -> Network:
+    try:
+        return ip_network(text()(value))
+    except ValueError:
+        raise ValueError("must be a network such as 10.0.0.0/8, host bits zero") from None
 
 
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("must be true or false")  # noqa: TRY004 - as above
-    return value
-
-
-def _whole(low: int, high: int) -> Check:
-    def check(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise ValueError(f"must be a whole number from {low} to {high}")
-        return value
-
-    return check
-
-
-def _number(low: float, high: float) -> Check:
-    def check(value: Any) -> float:
-        # `not low <= value` also catches TOML's nan.
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-            raise ValueError(f"must be a number from {low:g} to {high:g}")
-        return float(value)
-
-    return check
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(part, str) and part for part in value):
-        raise ValueError("must be a list of texts")
-    return tuple(value)
-
-
-def _networks(value: Any) -> tuple[Network, ...]:
-    found = []
-    for place, part in enumerate(_texts(value)):
-        try:
-            found.append(ip_network(part))
-        except ValueError:
-            raise ValueError(f"entry {place + 1} must be a network such as 10.0.0.0/8, host bits zero") from None
-    return tuple(found)
-
-
-def _one_of(*choices: str) -> Check:
-    def check(value: Any) -> str:
-        if value not in choices:
-            raise ValueError(f"must be one of {', '.join(choices)}")
-        return str(value)
-
-    return check
+_networks: Final = list_of(_network, "networks")
 
 
 def _base_url(value: Any) -> str:
-    text = _text(value)
-    if not text:
+    url = text()(value)
+    if not url:
         return ""
-    parts = urlsplit(text)  # raises ValueError by itself for a broken port or bracket
+    parts = urlsplit(url)  # raises ValueError by itself for a broken port or bracket
     if parts.scheme not in {"http", "https"} or not parts.hostname or (parts.port == 0):
         raise ValueError("must be an address such as https://pay.example.com")
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
@@ -96,10 +49,10 @@ def _url_with(*schemes: str) -> Check:
     """A URL that may carry a password, so it is kept as a Secret and never repeated."""
 
     def check(value: Any) -> Secret[str]:
-        text = _text(value)
-        if text and not text.startswith(tuple(f"{scheme}://" for scheme in schemes)):
+        url = text()(value)
+        if url and not url.startswith(tuple(f"{scheme}://" for scheme in schemes)):
             raise ValueError(f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
-        return Secret(text)
+        return Secret(url)
 
     return check
 
@@ -142,55 +95,55 @@ class Relay:
     """`allow`: non-global ranges that an upstream may lie in; `upstream_concurrency`: calls at once, per process."""
 
     allow: tuple[Network, ...] = _setting((), _networks)
-    upstream_concurrency: int = _setting(8, _whole(1, 1000))
+    upstream_concurrency: int = _setting(8, whole(1, 1000))
 
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
     """`clock_offset_s` moves `now` in every process, so that deadlines can be tried; sandbox only."""
 
-    enabled: bool = _setting(default=False, check=_flag)
-    clock_offset_s: int = _setting(0, _whole(-10 * 366 * 86_400, 10 * 366 * 86_400))
+    enabled: bool = _setting(default=False, check=flag())
+    clock_offset_s: int = _setting(0, whole(-10 * 366 * 86_400, 10 * 366 * 86_400))
 
 
 @dataclass(frozen=True, slots=True)
 class SpoolSettings:
     """Where bytes wait while the store is down: `path` relative to the home, `bytes` its preallocated size."""
 
-    path: str = _setting("spool.bin", _text)
-    bytes: int = _setting(64 * MIB, _whole(MIB, 64 * 1024 * MIB))
+    path: str = _setting("spool.bin", text(1))
+    bytes: int = _setting(64 * MIB, whole(MIB, 64 * 1024 * MIB))
 
 
 @dataclass(frozen=True, slots=True)
 class Security:
     """The bucket of unverified traffic per source address and channel: `unverified_burst` at once, then a rate."""
 
-    unverified_burst: int = _setting(120, _whole(1, 1_000_000))
-    unverified_per_second: float = _setting(2.0, _number(0.01, 1_000_000))
+    unverified_burst: int = _setting(120, whole(1, 1_000_000))
+    unverified_per_second: float = _setting(2.0, number(0.01, 1_000_000))
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
     """How long raw payloads, quarantine and audit are kept, in days; `quarantine_bytes` is its quota on disk."""
 
-    raw_days: int = _setting(30, _whole(1, 3650))
-    quarantine_days: int = _setting(3, _whole(1, 3650))
-    audit_days: int = _setting(1095, _whole(1, 36_500))
-    quarantine_bytes: int = _setting(256 * MIB, _whole(MIB, 1024 * 1024 * MIB))
+    raw_days: int = _setting(30, whole(1, 3650))
+    quarantine_days: int = _setting(3, whole(1, 3650))
+    audit_days: int = _setting(1095, whole(1, 36_500))
+    quarantine_bytes: int = _setting(256 * MIB, whole(MIB, 1024 * 1024 * MIB))
 
 
 @dataclass(frozen=True, slots=True)
 class Plugins:
     """`allow`: distributions beside our own whose plug-ins are loaded; `*` stands for every installed one."""
 
-    allow: tuple[str, ...] = _setting(("*",), _texts)
+    allow: tuple[str, ...] = _setting(("*",), list_of(text(1)))
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
     """`level` of the log on stderr."""
 
-    level: str = _setting("info", _one_of("debug", "info", "warning", "error"))
+    level: str = _setting("info", one_of("debug", "info", "warning", "error"))
 
 
 @dataclass(frozen=True, slots=True)

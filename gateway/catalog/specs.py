@@ -5,9 +5,9 @@ Every field bears the name it has in the file. Amounts are fen, rates basis poin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 Binding = Literal["oauth", "bearer"]
 Intake = Literal["relay", "copy", "poll"]
@@ -15,6 +15,9 @@ Answer = Literal["mirror", "ack"]
 Kind = Literal["coupon", "points", "gift"]
 Offered = Literal["own", "elsewhere", "both"]
 Relation = Literal["allow", "prefer", "block"]
+DEFAULT_ZONE: Final = "Asia/Shanghai"
+StartState = Literal["draft", "scheduled", "live"]
+KindName = Literal["circle", "merchant", "shop", "channel", "item", "pair", "offer", "campaign"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class Shop:
     slug: str
     merchant: str
     name: str
-    timezone: str = "Asia/Shanghai"
+    timezone: str = DEFAULT_ZONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,17 +137,38 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """A campaign module's own table, validated by the module; `state` is where it starts."""
+    """A campaign: what every kind takes, and `settings`, the kind's own part, validated by its module.
+
+    `merchants` () means all of the circle; `state` is where it starts and counts only when it is made; `starts_at`
+    and `ends_at` are times as the store keeps them, "" for none; `settings` holds what JSON can hold.
+    """
 
     slug: str
     kind: str
     circle: str
-    state: str = "draft"
+    merchants: tuple[str, ...] = ()
+    state: StartState = "draft"
+    starts_at: str = ""
+    ends_at: str = ""
+    budget_fen: int = 0
+    budget_fen_per_day: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 Spec = Circle | Merchant | Shop | Channel | Item | Pair | Offer | Campaign
 """Any object of the catalogue."""
+
+KINDS: Final[Mapping[KindName, type[Spec]]] = {
+    "circle": Circle,
+    "merchant": Merchant,
+    "shop": Shop,
+    "channel": Channel,
+    "item": Item,
+    "pair": Pair,
+    "offer": Offer,
+    "campaign": Campaign,
+}
+"""Kind, as the apply file and the store name it, → its class; in the order in which people read them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,3 +183,27 @@ class Catalog:
     pairs: Mapping[str, Pair] = field(default_factory=dict)
     offers: Mapping[str, Offer] = field(default_factory=dict)
     campaigns: Mapping[str, Campaign] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, specs: Iterable[Spec]) -> Catalog:
+        """The catalogue of these objects; of two with one kind and slug the later stays."""
+        grouped: dict[type[Spec], dict[str, Any]] = {kind: {} for kind in KINDS.values()}
+        for spec in specs:
+            grouped[type(spec)][spec.slug] = spec
+        return cls(*grouped.values())
+
+    def specs(self) -> Iterator[tuple[KindName, Spec]]:
+        """Every object with its kind, in the kinds' order, then as they came."""
+        groups: tuple[Mapping[str, Spec], ...] = (
+            self.circles,
+            self.merchants,
+            self.shops,
+            self.channels,
+            self.items,
+            self.pairs,
+            self.offers,
+            self.campaigns,
+        )
+        for kind, group in zip(KINDS, groups, strict=True):
+            for spec in group.values():
+                yield kind, spec
