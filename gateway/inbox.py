@@ -6,8 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, Literal
 
+import orjson
+
+from gateway.contract.adapter import RawNotification
 from gateway.contract.clock import to_text
 from gateway.contract.events import PaymentEvent, RefundEvent
 from gateway.contract.store import Row, Tx
@@ -211,3 +215,22 @@ def record_relay(tx: Tx, row: Mapping[str, Any]) -> None:
                 "payment": row["payment"],
             },
         )
+
+
+def digest_of(body: bytes) -> bytes:
+    """SHA-256 of a body: what of a request is kept in clear."""
+    return sha256(body).digest()
+
+
+def pack(raw: RawNotification, query: str | None) -> bytes:
+    """A request as bytes, to be sealed; `unpack` is the inverse."""
+    head = orjson.dumps([raw.method, raw.path_tail, query, raw.headers, raw.received_at])
+    return len(head).to_bytes(4, "big") + head + raw.body
+
+
+def unpack(packed: bytes) -> tuple[RawNotification, str | None]:
+    """(the request that was packed, its query), body and headers as they came."""
+    size = int.from_bytes(packed[:4], "big")
+    method, tail, query, headers, received_at = orjson.loads(packed[4 : 4 + size])
+    pairs = tuple((str(name), str(value)) for name, value in headers)
+    return RawNotification(method, tail, pairs, packed[4 + size :], datetime.fromisoformat(received_at)), query

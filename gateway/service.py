@@ -7,12 +7,9 @@ step and happens whatever came out here.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from typing import Literal
-
-import orjson
 
 from crypto.vault import Vault
 from gateway import inbox, incidents, links, people, refunds, rewards, tagging
@@ -58,6 +55,7 @@ class TakeIn:
         now: datetime,
         *,
         delivery_id: str | None = None,
+        query: str | None = None,
         timeout: float | None = None,
         on_event: Callable[[Tx, Taken], None] | None = None,
     ) -> Taken:
@@ -68,7 +66,7 @@ class TakeIn:
         Raises StoreTrouble when the store failed or took longer than `timeout` seconds.
         """
         event = channel.adapter.parse(raw, channel.keys, raw.received_at)
-        delivery = self._delivery(channel, raw, now, delivery_id)
+        delivery = self._delivery(channel, raw, now, delivery_id, query)
         identities = (
             people.identities(self.vault(), event.provider, event.payers) if isinstance(event, PaymentEvent) else ()
         )
@@ -93,21 +91,26 @@ class TakeIn:
         why: BadNotification,
         now: datetime,
         *,
-        keep_bytes: bool,
         delivery_id: str | None = None,
+        query: str | None = None,
         timeout: float | None = None,
+        on_event: Callable[[Tx, Taken], None] | None = None,
     ) -> Taken:
-        """Write down that bytes were refused, and keep them sealed where the quota allows. Tags nobody (R003)."""
-        delivery = self._delivery(channel, raw, now, delivery_id)
-        if not keep_bytes:
-            delivery = replace(delivery, sealed=None)
+        """Write down that bytes were refused, and keep them sealed for a while. Tags nobody (R003).
+
+        Raises StoreTrouble.
+        """
+        delivery = self._delivery(channel, raw, now, delivery_id, query)
 
         def effects(tx: Tx) -> Taken:
             inbox.record_delivery(tx, delivery, "refused", reason=why.reason)
             if isinstance(why, Undecryptable):
                 # A good signature around bytes we can't open: the merchant's key was reset (R004).
                 incidents.raise_(tx, self.ids, now, "undecryptable", channel.spec.slug, why.detail)
-            return Taken("refused", delivery.id, None, why.reason)
+            taken = Taken("refused", delivery.id, None, why.reason)
+            if on_event is not None:
+                on_event(tx, taken)
+            return taken
 
         return self.store.write(effects, timeout=timeout)
 
@@ -256,26 +259,9 @@ class TakeIn:
             incidents.raise_(tx, self.ids, now, "foreign_merchant", channel.spec.slug, event.event_type)
         return Taken("ignored", delivery.id, event, event.reason)
 
-    def _delivery(self, channel: LiveChannel, raw: RawNotification, now: datetime, delivery_id: str | None) -> Delivery:
+    def _delivery(
+        self, channel: LiveChannel, raw: RawNotification, now: datetime, delivery_id: str | None, query: str | None
+    ) -> Delivery:
         id_ = delivery_id or self.ids.new("d", now)
-        sealed = self.vault().seal(pack(raw), id_.encode())
-        return Delivery(id_, channel.spec.slug, raw.received_at, sha256(raw.body).digest(), sealed)
-
-
-def pack(raw: RawNotification) -> bytes:
-    """A request as bytes, to be sealed; `unpack` is the inverse."""
-    head = orjson.dumps([raw.method, raw.path_tail, [list(pair) for pair in raw.headers], raw.received_at])
-    return len(head).to_bytes(4, "big") + head + raw.body
-
-
-def unpack(packed: bytes) -> RawNotification:
-    """The request that was packed, body and headers as they came."""
-    size = int.from_bytes(packed[:4], "big")
-    method, tail, headers, received_at = orjson.loads(packed[4 : 4 + size])
-    return RawNotification(
-        method,
-        tail,
-        tuple((str(name), str(value)) for name, value in headers),
-        packed[4 + size :],
-        datetime.fromisoformat(received_at),
-    )
+        sealed = self.vault().seal(inbox.pack(raw, query), id_.encode())
+        return Delivery(id_, channel.spec.slug, raw.received_at, inbox.digest_of(raw.body), sealed)

@@ -50,3 +50,8 @@ class IdFactory:
             self._last = stamp
         number = ((stamp >> 12) << 80) | (0x7 << 76) | ((stamp & 0xFFF) << 64) | (0b10 << 62) | tail
         return f"{prefix}_{base32(number, 26)}"
+
+
+def floor_id(prefix: str, moment: datetime) -> str:
+    """The smallest id of this prefix that `moment` could have made: rows below it are older."""
+    return f"{prefix}_{base32(int(moment.timestamp() * 1000) << 80, 26)}"

@@ -18,6 +18,7 @@ TABLES = (
     ) STRICT""",
     """CREATE INDEX deliveries_payment ON deliveries (payment) WHERE payment IS NOT NULL""",
     """CREATE INDEX deliveries_refused ON deliveries (channel, id) WHERE outcome = 'refused'""",
+    """CREATE INDEX deliveries_quarantine ON deliveries (id) WHERE outcome = 'refused' AND sealed IS NOT NULL""",
     """CREATE TABLE payments (
         id TEXT PRIMARY KEY,
         provider TEXT NOT NULL,

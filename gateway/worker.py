@@ -1,0 +1,207 @@
+"""The background worker: what is owed, what has run out, what waits in the spool. State is in the store alone.
+
+Any number may run on any machine; each takes leases. `pass_once` does everything that is due now.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from gateway import coupons, incidents, links, orders, outbox, retention
+from gateway.contract.errors import BadNotification, StoreTrouble
+from gateway.contract.store import Row, Tx
+from gateway.intake.spool import Record, Spool
+from gateway.ledger import limits
+from gateway.relay import Relay
+from gateway.replay import hand_over
+from gateway.runtime import Runtime
+from gateway.store import sqlite_path
+from gateway.store.sqlite import checkpoint
+from gateway.web.health import beat
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+BATCH: Final = 200
+LEASE_S: Final = 60
+IDLE_S: Final = 0.5
+KEEP_HOUSE_EVERY: Final = timedelta(seconds=30)
+
+
+class Worker:
+    """One worker of one process."""
+
+    def __init__(self, runtime: Runtime, relay: Relay, spool: Spool) -> None:
+        self._runtime = runtime
+        self._relay = relay
+        self._spool = spool
+        self._last_keeping = runtime.clock() - KEEP_HOUSE_EVERY
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until told to stop. A store in trouble is waited for."""
+        while not stop.is_set():
+            try:
+                did = self.pass_once()
+            except StoreTrouble as trouble:
+                log.warning("store_trouble", error=str(trouble))
+                did = 0
+            except Exception:
+                log.exception("worker_pass_failed")
+                did = 0
+            if not did:
+                stop.wait(IDLE_S)
+
+    def finish_due(self) -> int:
+        """Passes until nothing due is left; how much was done. Raises StoreTrouble."""
+        total = 0
+        while did := self.pass_once():
+            total += did
+        return total
+
+    def pass_once(self) -> int:
+        """Everything that is due now, a batch of each kind; how much was done. Raises StoreTrouble."""
+        beat(self._runtime)
+        did = self._drain_spool()
+        did += self._do_outbox()
+        for sweep in (self._expire_links, self._expire_coupons, self._close_orders, self._drop_counters):
+            did += sweep()
+        self._alarm()
+        return did + self._keep_house()
+
+    # -- the spool --------------------------------------------------------------------------------------------------
+
+    def _drain_spool(self) -> int:
+        if self._spool.is_empty():
+            return 0
+        runtime = self._runtime
+        # Looked at first: records must not be taken out while the store can't take them in.
+        runtime.store.write(lambda tx: tx.one("SELECT 1 AS one"))
+        drained = self._spool.drain(self._take_in_again)
+        if drained.damaged_bytes:
+            now = runtime.clock()
+            runtime.store.write(
+                lambda tx: incidents.raise_(
+                    tx, runtime.ids, now, "spool_damaged", "spool", f"{drained.damaged_bytes} bytes"
+                )
+            )
+        return drained.handed
+
+    def _take_in_again(self, record: Record) -> None:
+        """One spooled notification, as if it came now, by the clock of when it came. The relay has been done."""
+        runtime = self._runtime
+        now = runtime.clock()
+        directory = runtime.directory()
+        channel = directory.channel(record.channel)
+        if channel is None:
+            log.warning("spooled_channel_gone", channel=record.channel, delivery=record.delivery_id)
+            return
+        try:
+            runtime.intake.take_in(directory, channel, record.raw, now, delivery_id=record.delivery_id)
+        except BadNotification as why:
+            runtime.intake.quarantine(channel, record.raw, why, now, delivery_id=record.delivery_id)
+        except StoreTrouble:
+            raise
+        except Exception as error:
+            # A bug of ours must not hold up all that waits behind it: the bytes are kept, an operator is told.
+            log.exception("spooled_intake_failed", delivery=record.delivery_id)
+            runtime.intake.quarantine(
+                channel, record.raw, BadNotification(type(error).__name__), now, delivery_id=record.delivery_id
+            )
+            runtime.store.write(lambda tx: incidents.raise_(tx, runtime.ids, now, "intake_failed", channel.spec.slug))
+
+    # -- the outbox -------------------------------------------------------------------------------------------------
+
+    def _do_outbox(self) -> int:
+        now = self._runtime.clock()
+        rows = self._runtime.store.write(lambda tx: outbox.lease(tx, now, LEASE_S, BATCH))
+        for row in rows:
+            self._do(row)
+        return len(rows)
+
+    def _do(self, row: Row) -> None:
+        runtime = self._runtime
+        payload = json.loads(row["payload"])
+        try:
+            tried = hand_over(runtime, self._relay, payload["delivery"], runtime.clock(), replay=False)
+            error = None if tried.verdict == "accepted" else f"{tried.verdict}: {tried.detail}"
+        except StoreTrouble:
+            raise
+        except Exception as failure:
+            # A sender that raises is a failed try like any other; its row must not be lost with it.
+            log.exception("outbox_failed", row=row["id"], topic=row["topic"])
+            error = type(failure).__name__
+        now = runtime.clock()
+
+        def settle(tx: Tx) -> None:
+            if error is None:
+                outbox.done(tx, now, row["id"])
+            elif payload.get("once"):
+                outbox.drop(tx, now, row["id"], error)
+            elif outbox.failed(tx, now, row, error) == "parked":
+                incidents.raise_(tx, runtime.ids, now, "parked", row["object"], error)
+
+        runtime.store.write(settle)
+
+    # -- what runs out ----------------------------------------------------------------------------------------------
+
+    def _expire_links(self) -> int:
+        now = self._runtime.clock()
+
+        def expire(tx: Tx) -> int:
+            return sum(links.close(tx, link, now, "expired", "expired") for link in links.overdue(tx, now, BATCH))
+
+        return self._sweep(expire)
+
+    def _expire_coupons(self) -> int:
+        now = self._runtime.clock()
+        return self._sweep(lambda tx: sum(coupons.expire(tx, row, now) for row in coupons.overdue(tx, now, BATCH)))
+
+    def _close_orders(self) -> int:
+        now = self._runtime.clock()
+        return self._sweep(lambda tx: orders.close_overdue(tx, now, BATCH))
+
+    def _drop_counters(self) -> int:
+        now = self._runtime.clock()
+        return self._sweep(lambda tx: limits.sweep(tx, now, BATCH))
+
+    def _sweep(self, work: Callable[[Tx], int]) -> int:
+        return self._runtime.store.write(work)
+
+    # -- the house --------------------------------------------------------------------------------------------------
+
+    def _alarm(self) -> None:
+        """Spool and parked rows are alarms while they last."""
+        runtime = self._runtime
+        now = runtime.clock()
+        waits = not self._spool.is_empty()
+
+        def note(tx: Tx) -> None:
+            if waits:
+                incidents.raise_(tx, runtime.ids, now, "spool_not_empty", "spool")
+            else:
+                incidents.close(tx, now, "spool_not_empty", "spool")
+
+        if waits or runtime.store.read(lambda tx: tx.one(_SPOOL_ALARM)) is not None:
+            runtime.store.write(note)
+
+    def _keep_house(self) -> int:
+        """Twice a minute: retention, and the write-ahead log into the database."""
+        runtime = self._runtime
+        now = runtime.clock()
+        if abs(now - self._last_keeping) < KEEP_HOUSE_EVERY:
+            return 0
+        did = runtime.store.write(lambda tx: retention.sweep(tx, runtime.config.retention, now, BATCH))
+        if not did:
+            self._last_keeping = now
+            path = sqlite_path(runtime.config.store.url.reveal(), runtime.home.root)
+            if path is not None:
+                checkpoint(path)
+        return did
+
+
+_SPOOL_ALARM: Final = "SELECT id FROM incidents WHERE kind = 'spool_not_empty' AND closed_at IS NULL LIMIT 1"
