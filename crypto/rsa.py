@@ -90,6 +90,8 @@ def load_public_key(text: str, *, min_bits: int = MIN_BITS) -> PublicKey:
         raise KeyMaterialError("a private key where a public one is wanted")
     if label == "CERTIFICATE":
         return public_key_of(_certificate(der), min_bits=min_bits)
+    if label not in ("", "PUBLIC KEY", "RSA PUBLIC KEY"):
+        raise KeyMaterialError(f"a PEM block of another kind ({label})")
     try:
         key = serialization.load_der_public_key(der)
     except (ValueError, UnsupportedAlgorithm):
@@ -116,6 +118,8 @@ def load_private_key(text: str, *, min_bits: int = MIN_BITS) -> PrivateKey:
     label, der = pem.single(text)
     if label == "ENCRYPTED PRIVATE KEY":
         raise KeyMaterialError("a password-protected key is not supported")
+    if label not in ("", "PRIVATE KEY", "RSA PRIVATE KEY"):
+        raise KeyMaterialError(f"a PEM block of another kind ({label})")
     try:
         key = serialization.load_der_private_key(der, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
