@@ -12,6 +12,7 @@ from typing import Final
 from crypto.errors import UnknownDataKey
 from crypto.vault import MasterKey, Vault
 from gateway import audit
+from gateway.auth.tokens import TokenKeys
 from gateway.contract.clock import to_text
 from gateway.contract.ids import RandomBytes
 from gateway.contract.store import Store, Tx
@@ -57,6 +58,10 @@ class Keyring:
     def link_keys(self) -> LinkKeys:
         """The link keys; derived, so that they exist while the store does not."""
         return LinkKeys({"1": self._master.derive("link key 1")}, "1")
+
+    def token_keys(self) -> TokenKeys:
+        """The keys that sign tokens for the API and for browsers' sessions."""
+        return TokenKeys({"1": self._master.derive("api tokens 1")}, "1")
 
     def session_key(self) -> bytes:
         """Signs what a browser carries: sessions' cookies and form tokens."""

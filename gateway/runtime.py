@@ -9,6 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from crypto.vault import Vault
+from gateway.auth.accounts import Accounts
+from gateway.auth.passwords import Hasher
 from gateway.catalog.directory import Directory
 from gateway.catalog.holder import CatalogCache, DirectoryHolder
 from gateway.catalog.registry import Registry, installed
@@ -48,6 +50,7 @@ class Runtime:
     redeeming: Redeeming
     sharing: Sharing
     ordering: Ordering
+    accounts: Accounts
 
     def directory(self) -> Directory:
         """The catalogue as it is now. Raises StoreUnavailable when it was never read and no copy is kept."""
@@ -71,10 +74,11 @@ def create(
     random: RandomBytes = system_random,
     registry: Registry | None = None,
     store: Store | None = None,
+    hasher: Hasher | None = None,
 ) -> Runtime:
     """The parts of one process over a home that `drainage init` made. Nothing is opened before its first use.
 
-    `clock`, `random`, `registry` and `store` are given by tests. Raises BadConfig with every fault.
+    `clock`, `random`, `registry`, `store` and `hasher` are given by tests. Raises BadConfig with every fault.
     """
     home = Home(home_path)
     config = load_config(home.root, process_environ() if environ is None else environ)
@@ -107,4 +111,5 @@ def create(
         redeeming=Redeeming(store, ids),
         sharing=Sharing(store, ids, link_keys),
         ordering=Ordering(store, ids, random, link_keys, rulebook),
+        accounts=Accounts(store, keyring.token_keys(), hasher or Hasher(), ids, random),
     )

@@ -1,0 +1,1 @@
+"""Who may do what: users and their passwords, tokens that die at once, roles and their scope, throttles."""
