@@ -13,13 +13,11 @@ from gateway.catalog.parse import parse
 from gateway.catalog.plan import Change, merge, plan
 from gateway.catalog.references import Sources
 from gateway.catalog.rules import Surroundings, faults_of
-from gateway.catalog.specs import Catalog, Channel
+from gateway.catalog.sandbox_keys import SandboxKeyring
+from gateway.catalog.specs import Catalog
 from gateway.catalog.storage import LOCK, Audit, Stored, load, save, version_of
 from gateway.contract.errors import BadConfig, StoreBusy
 from gateway.contract.store import Store, Tx
-
-SandboxKeysOf = Callable[[Channel], Mapping[str, Any]]
-"""The `keys` table that the sandbox platform of this channel made: the same at every call."""
 
 _TRIES: Final = 5
 _INSTEAD_OF: Final[Mapping[str, tuple[str, ...]]] = {
@@ -38,7 +36,7 @@ class Workshop:
     store: Store
     vault: Vault
     surroundings: Surroundings
-    sandbox_keys: SandboxKeysOf
+    sandbox_keys: SandboxKeyring
     audit: Audit
 
 
@@ -73,6 +71,7 @@ def apply(
         changes = prepare(text, stored, sources_of(stored), workshop, prune=prune)
         if dry_run or all(change.action == "unchanged" for change in changes):
             return changes
+        workshop.sandbox_keys.keep()
         if workshop.store.write(_writing(changes, stored.version, workshop, now)):
             return changes
     raise StoreBusy("the catalogue was changed by another all the while")
@@ -100,7 +99,7 @@ def _with_sandbox_keys(catalog: Catalog, workshop: Workshop) -> Catalog:
     if not workshop.surroundings.sandbox_enabled:
         return catalog
     filled = {
-        slug: dataclasses.replace(channel, keys=laid_over(workshop.sandbox_keys(channel), channel.keys))
+        slug: dataclasses.replace(channel, keys=laid_over(workshop.sandbox_keys.keys_of(channel), channel.keys))
         for slug, channel in catalog.channels.items()
         if channel.sandbox and channel.adapter in workshop.surroundings.registry.platforms
     }

@@ -14,9 +14,11 @@ from gateway.catalog.apply import Workshop, apply
 from gateway.catalog.references import Sources, file_reader
 from gateway.catalog.registry import Registry
 from gateway.catalog.rules import Surroundings
+from gateway.catalog.sandbox_keys import SandboxKeyring
 from gateway.catalog.storage import load
 from gateway.contract import Ack, BadConfig, Malformed
 from gateway.contract.ids import system_random
+from gateway.home import Home
 from gateway.keyring import Keyring
 from gateway.store import migrate_store, open_store
 
@@ -134,20 +136,14 @@ class Bench:
         self.store.write(lambda tx: self.keyring.make_first(tx, NOW))
         self.registry = registry()
         self.sandbox_enabled = False
-        self.sandbox = {}
         self.env = {}
-
-    def sandbox_keys(self, channel):
-        if channel.slug not in self.sandbox:
-            self.sandbox[channel.slug] = self.registry.platforms[channel.adapter].new_keys()[1]
-        return self.sandbox[channel.slug]
 
     def workshop(self):
         return Workshop(
             store=self.store,
             vault=self.keyring.vault(),
             surroundings=Surroundings(self.registry, self.sandbox_enabled, check_upstream, "pay.example.com"),
-            sandbox_keys=self.sandbox_keys,
+            sandbox_keys=SandboxKeyring(Home(self.home), self.registry.platforms),
             audit=lambda tx, action, name, before, after: audit.record(
                 tx, NOW, "console", action, name, before=before, after=after
             ),

@@ -12,6 +12,7 @@ from gateway.catalog.export import export
 from gateway.catalog.specs import Campaign, Channel, Circle, Item, Pair
 from gateway.catalog.storage import seal_again, secret_id, version_of
 from gateway.contract.errors import BadConfig, StoreBusy
+from gateway.home import Home, SandboxKeys
 
 RICH = """
 [circle.riverside]
@@ -286,6 +287,26 @@ def test_a_sandbox_channel_gets_keys_and_keeps_them(bench, small):
     assert bench.apply(small + named)["channel.till"] == "changed"
     assert bench.stored().catalog.channels["till"].keys == {"mchid": "1234", "secret": "made-1"}
     assert set(bench.apply(exported(bench)).values()) == {"unchanged"}
+    assert Home(bench.home).sandbox_keys("till").private == {"private": "p1"}
+
+
+def test_a_sandbox_channel_of_another_adapter_gets_other_keys(bench, small):
+    bench.sandbox_enabled = True
+    Home(bench.home).keep_sandbox_keys("till", SandboxKeys("otherpay", {}, {"secret": "of another"}))
+    bench.apply(small + '[channel.till]\nmerchant = "hotpot"\nadapter = "testpay"\nsandbox = true\n')
+    assert bench.stored().catalog.channels["till"].keys["secret"] == "made-1"
+    assert Home(bench.home).sandbox_keys("till").adapter == "testpay"
+
+
+@pytest.mark.parametrize("how", ["dry run", "fault"])
+def test_no_sandbox_key_is_written_for_nothing(bench, small, how):
+    bench.sandbox_enabled = True
+    table = '[channel.till]\nmerchant = "hotpot"\nadapter = "testpay"\nsandbox = true\n'
+    if how == "fault":
+        bench.faults(small + table + "timeout_ms = 1\n" + table.replace("till", "other").replace("hotpot", "no"))
+    else:
+        bench.apply(small + table, dry_run=True)
+    assert not (bench.home / "sandbox").exists()
 
 
 def test_a_sandbox_channel_needs_a_platform(bench, small):
@@ -337,7 +358,7 @@ def test_a_failure_half_way_leaves_everything_as_it_was(bench, small):
 
     workshop = bench.workshop
     bench.workshop = lambda: workshop().__class__(
-        bench.store, bench.keyring.vault(), workshop().surroundings, bench.sandbox_keys, failing
+        bench.store, bench.keyring.vault(), workshop().surroundings, workshop().sandbox_keys, failing
     )
     with pytest.raises(RuntimeError):
         bench.apply(small)
