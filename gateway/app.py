@@ -32,7 +32,8 @@ def create_app(runtime: Runtime | None = None) -> Front:
     if runtime is None:
         runtime = create(Path(process_environ().get("DRAINAGE_HOME", "var")))
     configure_logs(runtime.config.log.level)
-    relay = build_relay(runtime)
+    guard = Guard(runtime.config.relay.allow)
+    relay = build_relay(runtime, guard)
     spool = build_spool(runtime)
     security = runtime.config.security
     buckets = Buckets(runtime.home.run_dir / "buckets", security.unverified_burst, security.unverified_per_second)
@@ -44,7 +45,7 @@ def create_app(runtime: Runtime | None = None) -> Front:
         register_sandbox(pages, runtime)
     # What was queued (relay notes, first openings) is written before the process ends.
     atexit.register(runtime.store.close)
-    return Front(runtime, Notify(runtime, relay, spool, buckets), Proxy(relay), pages.wsgi_app)
+    return Front(runtime, Notify(runtime, relay, spool, buckets), Proxy(guard), pages.wsgi_app)
 
 
 def build_spool(runtime: Runtime) -> Spool:
@@ -54,7 +55,7 @@ def build_spool(runtime: Runtime) -> Spool:
     return Spool(runtime.home.path(settings.path), settings.bytes, vault.seal, vault.open)
 
 
-def build_relay(runtime: Runtime) -> Relay:
+def build_relay(runtime: Runtime, guard: Guard) -> Relay:
     """The relay of this process, with its breakers' moves noted in the store and its times in the metrics."""
 
     def breaker_changed(channel: str, state: Literal["open", "closed"]) -> None:
@@ -79,10 +80,9 @@ def build_relay(runtime: Runtime) -> Relay:
     def finished(channel: str, outcome: str, seconds: float) -> None:
         metrics.RELAY_SECONDS.labels(channel, outcome).observe(seconds)
 
-    settings = runtime.config.relay
     return Relay(
-        Guard(settings.allow),
-        limits=RelayLimits(slots=settings.upstream_concurrency),
+        guard,
+        limits=RelayLimits(slots=runtime.config.relay.upstream_concurrency),
         breaker_changed=breaker_changed,
         finished=finished,
     )

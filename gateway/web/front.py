@@ -8,7 +8,7 @@ from typing import Any, Final
 from gateway.catalog.directory import LiveHost
 from gateway.contract.errors import StoreTrouble
 from gateway.intake.proxy import Proxy
-from gateway.relay import raw_target, split_target
+from gateway.relay import Upstream, raw_target, split_target
 from gateway.relay.answer import status_line
 from gateway.runtime import Runtime
 from gateway.web.notify import Notify
@@ -57,7 +57,8 @@ class Front:
         channel, is_notification = host.channel_for(path)
         if is_notification:
             return self._notify(environ, start_response, channel, path, query, whole_path=True)
-        return self._proxy(environ, start_response, channel)
+        upstream = Upstream.of(channel.spec.slug, channel.upstream, channel.spec.timeout_ms)
+        return self._proxy(environ, start_response, upstream)
 
 
 def _host(environ: dict[str, Any]) -> str:
