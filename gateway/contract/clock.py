@@ -26,8 +26,8 @@ def to_text(moment: datetime) -> str:
     """Aware datetime → `2026-11-22T04:05:06.123Z`. Raises ValueError for a naive one."""
     if moment.tzinfo is None:
         raise ValueError("a time without a zone")
-    utc = moment.astimezone(timezone.utc)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+    # Cut the zone off and write Z: isoformat is several times faster than strftime, and this runs for every row.
+    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 def from_text(text: str) -> datetime:
