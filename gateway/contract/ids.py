@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable
 from datetime import datetime
+from typing import Final
 
 RandomBytes = Callable[[int], bytes]
 """`n` → n unpredictable bytes. `system_random` in production, a seeded source in tests."""
@@ -18,6 +19,18 @@ RandomBytes = Callable[[int], bytes]
 def system_random(n: int) -> bytes:
     """`n` bytes from the operating system."""
     return os.urandom(n)
+
+
+_ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def base32(number: int, width: int) -> str:
+    """The low `width` Crockford base32 digits of a number, small letters: text that a person may have to type."""
+    digits = []
+    for _ in range(width):
+        digits.append(_ALPHABET[number & 31])
+        number >>= 5
+    return "".join(reversed(digits))
 
 
 class IdFactory:
