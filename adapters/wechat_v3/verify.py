@@ -91,8 +91,10 @@ def _headers(headers: Headers) -> dict[str, str]:
 def _key(keys: Keys, serial: str) -> PublicKey:
     key = keys.verifiers.get(serial)
     # A serial is a number: its letter case and leading zeros differ between what shows it. A key id is not.
-    if key is None and not serial.startswith(PUBLIC_KEY_PREFIX):
-        key = keys.verifiers.get(normal_serial(serial))
+    if key is None:
+        number = normal_serial(serial)
+        if not number.startswith(PUBLIC_KEY_PREFIX):
+            key = keys.verifiers.get(number)
     if key is None:
         raise UnknownKey("Wechatpay-Serial names a key that this channel does not hold")
     return key
