@@ -10,7 +10,6 @@ headers, no reason phrase.
 from __future__ import annotations
 
 import re
-import select
 import socket
 import ssl
 import time
@@ -29,9 +28,11 @@ _CHUNK_LINE_LIMIT: Final = 4096
 _INTERIM_LIMIT: Final = 8
 _SWITCHING_PROTOCOLS: Final = 101
 _FIRST_FINAL: Final = 200
+_ENOUGH_TO_TELL: Final = len(b"HTTP/1.1 100")
 _BODILESS: Final = (204, 304)
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.[0-9][ \t]+([1-9][0-9]{2})(?:[ \t].*)?\Z", re.DOTALL)
+_INTERIM = re.compile(rb"HTTP/1\.[0-9][ \t]+1")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:(.*)\Z", re.DOTALL)
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,12})[ \t]*(?:;.*)?\Z", re.DOTALL)
@@ -64,11 +65,14 @@ class Head:
 
 
 class Wire:
-    """A connection for one request and its answer. Use as a context manager; it closes whatever happened."""
+    """A connection for one request and its answer. Use as a context manager; it closes whatever happened.
+
+    `patience` is asked before every wait and may be replaced in between.
+    """
 
     def __init__(self, sock: socket.socket, patience: Patience) -> None:
+        self.patience = patience
         self._sock = sock
-        self._patience = patience
         self._buffer = bytearray()
 
     @classmethod
@@ -82,21 +86,15 @@ class Wire:
         """
         last = RelayFailed("refused", "no address")
         for position, pinned in enumerate(addresses):
-            sock = socket.socket(pinned.family, socket.SOCK_STREAM)
+            share = patience() / (len(addresses) - position)
             try:
-                sock.settimeout(patience() / (len(addresses) - position))
-                sock.connect((pinned.address, pinned.port))
-                # The request is written in at most two pieces and must not wait for an acknowledgement in between.
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock = _connected(pinned, share)
             except TimeoutError:
-                sock.close()
                 last = RelayFailed("timeout", "connecting")
-                continue
             except OSError as fault:
-                sock.close()
                 last = RelayFailed("refused", f"connecting: {fault.strerror or type(fault).__name__}")
-                continue
-            return cls(_secured(sock, server_name, tls, patience) if tls else sock, patience)
+            else:
+                return cls(_secured(sock, server_name, tls, patience) if tls else sock, patience)
         raise last
 
     def __enter__(self) -> Self:
@@ -113,7 +111,7 @@ class Wire:
         """
         rest = memoryview(data)
         while rest:
-            self._sock.settimeout(self._patience())
+            self._sock.settimeout(self.patience())
             try:
                 rest = rest[self._sock.send(rest) :]
             except TimeoutError:
@@ -123,8 +121,17 @@ class Wire:
         return True
 
     def answers_already(self) -> bool:
-        """Whether something came back before the request was complete: the rest of it is then no longer wanted."""
-        return bool(self._buffer or select.select([self._sock], [], [], 0)[0])
+        """Whether a final answer has begun, or the other side hung up, while the request is still being sent."""
+        # Not select(): over TLS the socket is readable for the protocol's own messages too.
+        self._sock.settimeout(0)
+        try:
+            data = self._sock.recv(_PIECE)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            data = None
+        except OSError:
+            return True
+        self._buffer += data or b""
+        return data == b"" or (len(self._buffer) >= _ENOUGH_TO_TELL and not _INTERIM.match(self._buffer))
 
     def head(self, method: str) -> Head:
         """The final answer's head; interim ones (1xx) are passed over. Raises RelayFailed `timeout` or `broken`."""
@@ -205,7 +212,7 @@ class Wire:
 
     def _fill(self) -> bool:
         """More bytes into the buffer; False at the end of the stream."""
-        self._sock.settimeout(self._patience())
+        self._sock.settimeout(self.patience())
         try:
             data = self._sock.recv(_PIECE)
         except TimeoutError:
@@ -214,6 +221,19 @@ class Wire:
             raise RelayFailed("broken", f"receiving: {fault.strerror or type(fault).__name__}") from fault
         self._buffer += data
         return bool(data)
+
+
+def _connected(pinned: Pinned, timeout_s: float) -> socket.socket:
+    sock = socket.socket(pinned.family, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(timeout_s)
+        sock.connect((pinned.address, pinned.port))
+        # Small pieces go out at once instead of waiting for an acknowledgement of the one before.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 def _secured(sock: socket.socket, server_name: str, tls: ssl.SSLContext, patience: Patience) -> socket.socket:

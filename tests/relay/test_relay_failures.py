@@ -353,3 +353,12 @@ def test_a_forbidden_address_is_not_the_poses_failure(pos, notification):
 
 def trusting(root):
     return Relay(Guard(LOOPBACK, Names(lambda _: ["127.0.0.1"])), tls=ssl.create_default_context(cafile=root))
+
+
+def test_a_process_out_of_descriptors_says_so_in_the_family(relay, notification, monkeypatch):
+    def none_left(*_):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(socket, "socket", none_left)
+    with pytest.raises(RelayFailed, match="Too many open files"):
+        relay.forward(Upstream.of("c", "http://127.0.0.1:9"), notification())
