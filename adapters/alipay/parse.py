@@ -76,23 +76,25 @@ def _payment(genuine: Genuine, keys: Keys, received_at: datetime) -> PaymentEven
     amount = _fen(fields, b"total_amount")
     if amount is None:
         raise Malformed("no total_amount")
+    # Most pay the whole sum: the same text need not be read twice.
+    whole = fields.get(b"buyer_pay_amount") == fields[b"total_amount"]
     return PaymentEvent(
-        provider=PROVIDER,
-        mch_id=keys.mch_id,
-        sub_mch_id=None,
-        transaction_id=_trade_no(fields),
-        out_trade_no=_text(genuine, b"out_trade_no"),
-        payers=_payers(fields, keys.payer_app_id),
-        amount_fen=amount,
-        payer_total_fen=_fen(fields, b"buyer_pay_amount"),
-        currency="CNY",  # no currency field exists; Alipay's notifications of mainland trades are in yuan
+        PROVIDER,
+        keys.mch_id,
+        None,
+        _trade_no(fields),
+        _text(genuine, b"out_trade_no"),
+        _payers(fields, keys.payer_app_id),
+        amount,
+        amount if whole else _fen(fields, b"buyer_pay_amount"),
+        "CNY",  # no currency field exists; Alipay's notifications of mainland trades are in yuan
         # gmt_payment may be left out like any optional field; a signed time near it is better than a lost payment.
-        paid_at=_time(fields, b"gmt_payment") or _time(fields, b"notify_time") or received_at,
-        trade_type=None,
-        device_id=None,
-        store_id=None,
-        attach=_attach(genuine),
-        event_id=_event_id(fields),
+        _time(fields, b"gmt_payment") or _time(fields, b"notify_time") or received_at,
+        None,
+        None,
+        None,
+        _attach(genuine),
+        _event_id(fields),
     )
 
 
