@@ -16,6 +16,7 @@ from gateway.relay.errors import RelayFailed
 from gateway.relay.gate import Gate
 from gateway.relay.guard import Guard
 from gateway.relay.headers import Hop, length_framing, request_head
+from gateway.relay.names import Patience
 from gateway.relay.target import Target, parse_url
 from gateway.relay.wire import Deadline, Head, Wire
 
@@ -61,7 +62,7 @@ class RelayLimits:
     """Per upstream and process."""
 
     slots: int = 8
-    patience_s: float = 0.25
+    patience_s: float = 0.5
     failures_to_open: int = 5
     trial_every_s: float = 3.0
     answer_bytes: int = 1 << 20
@@ -115,8 +116,10 @@ class Relay:
         began = self._monotonic()
         outcome = "broken"
         try:
-            with self._gate(upstream).passage(verified=verified):
-                answered, body = self._exchange(upstream, raw.method, head + raw.body)
+            # The wait for a slot is part of the caller's time; half of it stays for the POS.
+            deadline = Deadline(upstream.timeout_s, self._monotonic)
+            with self._gate(upstream).passage(verified=verified, at_most_s=upstream.timeout_s / 2):
+                answered, body = self._exchange(upstream, raw.method, head + raw.body, deadline)
             outcome = "answered"
         except RelayFailed as failed:
             outcome = failed.kind
@@ -132,8 +135,7 @@ class Relay:
             _, gate = self._gates.get(name, (None, None))
         return gate is not None and gate.is_open
 
-    def _exchange(self, upstream: Upstream, method: str, request: bytes) -> tuple[Head, bytes]:
-        deadline = Deadline(upstream.timeout_s, self._monotonic)
+    def _exchange(self, upstream: Upstream, method: str, request: bytes, deadline: Patience) -> tuple[Head, bytes]:
         target = upstream.target
         addresses = self._guard.resolve(target, deadline)
         with Wire.connect(addresses, target.host, self._tls if target.secure else None, deadline) as wire:

@@ -7,8 +7,10 @@ since a burst of payments is no fault; for one that has begun to fail it is turn
 
 from __future__ import annotations
 
+import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -26,7 +28,7 @@ class Gate:
         self,
         breaker: Breaker,
         slots: int = 8,
-        patience_s: float = 0.25,
+        patience_s: float = 0.5,
         changed: Changed = lambda _: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -36,7 +38,9 @@ class Gate:
         self._changed = changed
         self._monotonic = monotonic
         self._free = threading.Condition()
+        # By whether verified: how many are inside, and who waits for it, first come first.
         self._inside = {True: 0, False: 0}
+        self._queue: dict[bool, deque[object]] = {True: deque(), False: deque()}
 
     @property
     def is_open(self) -> bool:
@@ -44,12 +48,13 @@ class Gate:
         return self._breaker.is_open
 
     @contextmanager
-    def passage(self, *, verified: bool) -> Iterator[None]:
+    def passage(self, *, verified: bool, at_most_s: float = math.inf) -> Iterator[None]:
         """Inside, the request is on its way; a RelayFailed that is the upstream's counts against it.
 
+        Waits for a slot no longer than `at_most_s`, nor than the gate's own patience.
         Raises RelayFailed `breaker_open` or `bulkhead_full` without going in.
         """
-        self._enter(verified)
+        self._enter(verified, min(at_most_s, self._patience_s))
         failed: bool | None = None
         try:
             yield
@@ -60,17 +65,29 @@ class Gate:
         finally:
             self._leave(verified, failed)
 
-    def _enter(self, verified: bool) -> None:
+    def _enter(self, verified: bool, wait_s: float) -> None:
         with self._free:
             if not self._breaker.would_admit(self._monotonic(), verified=verified):
                 raise RelayFailed("breaker_open")
-            if not self._has_room(verified) and not (
-                self._breaker.failures == 0 and self._free.wait_for(lambda: self._has_room(verified), self._patience_s)
-            ):
-                raise RelayFailed("bulkhead_full")
+            if self._queue[verified] or not self._has_room(verified):
+                self._wait_in_line(verified, wait_s)
             if not self._breaker.admit(self._monotonic(), verified=verified):
                 raise RelayFailed("breaker_open")
             self._inside[verified] += 1
+
+    def _wait_in_line(self, verified: bool, wait_s: float) -> None:
+        """First come, first served: a thread that just left would else be back inside before a waiting one wakes."""
+        if self._breaker.failures:
+            raise RelayFailed("bulkhead_full")
+        ticket = object()
+        line = self._queue[verified]
+        line.append(ticket)
+        try:
+            if not self._free.wait_for(lambda: line[0] is ticket and self._has_room(verified), wait_s):
+                raise RelayFailed("bulkhead_full")
+        finally:
+            line.remove(ticket)
+            self._free.notify_all()
 
     def _leave(self, verified: bool, failed: bool | None) -> None:
         with self._free:
@@ -88,4 +105,4 @@ class Gate:
     def _has_room(self, verified: bool) -> bool:
         if sum(self._inside.values()) >= self._slots:
             return False
-        return verified or self._inside[False] < max(1, self._slots // 2)
+        return verified or (not self._queue[True] and self._inside[False] < max(1, self._slots // 2))

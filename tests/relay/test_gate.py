@@ -172,6 +172,55 @@ def test_a_burst_at_a_healthy_pos_waits_for_its_turn(inside):
     assert second.refused == []
 
 
+def test_who_waits_is_served_before_who_comes_later(inside):
+    """One slot, passed on twenty times among threads that come back at once: everybody gets a turn."""
+    gate = Gate(Breaker(), slots=1, patience_s=60)
+    first = inside(gate, 1)
+    order, started = [], threading.Semaphore(0)
+
+    def run(name):
+        started.release()
+        for _ in range(5):
+            with gate.passage(verified=True):
+                order.append(name)
+
+    threads = [threading.Thread(target=run, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for _ in threads:
+        assert started.acquire(timeout=30)
+    while len(gate._queue[True]) < 4:
+        threading.Event().wait(0.001)
+    first.end()
+    for thread in threads:
+        thread.join()
+    assert [set(order[turn : turn + 4]) for turn in range(0, 20, 4)] == [set("abcd")] * 5
+
+
+def test_genuine_traffic_goes_before_strangers_that_wait(inside):
+    gate = Gate(Breaker(), slots=1, patience_s=60)
+    first = inside(gate, 1)
+    stranger, genuine = inside(gate), inside(gate)
+    stranger.enter(verified=False)
+    while not gate._queue[False]:
+        threading.Event().wait(0.001)
+    genuine.enter(verified=True)
+    while not gate._queue[True]:
+        threading.Event().wait(0.001)
+    first.end()
+    assert genuine.entered.acquire(timeout=30)
+    assert not stranger.entered.acquire(blocking=False)
+    genuine.end()
+    assert stranger.entered.acquire(timeout=30)
+
+
+def test_nobody_waits_longer_than_his_own_time(inside):
+    gate = Gate(Breaker(), slots=1, patience_s=3600)
+    inside(gate, 1)
+    with pytest.raises(RelayFailed, match="bulkhead_full"), gate.passage(verified=True, at_most_s=0.02):
+        pass
+
+
 def test_nobody_waits_for_a_pos_that_has_begun_to_fail(inside):
     breaker = Breaker()
     breaker.failed(0, verified=True)
