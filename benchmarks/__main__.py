@@ -59,7 +59,7 @@ def _page(known: dict[str, Any]) -> str:
     lines = [
         "# Performance",
         "",
-        "Written by `make bench`, never by hand. Each benchmark runs its peers in the same run, in turn, on one machine,",
+        "Written by `make bench`, not by hand. A benchmark runs its peers in the same run, in turn, on one machine,",
         "checks its own answers, and prints medians. Machines differ and are noisy: a ratio is the result.",
         "",
         f"Measured {known['measured']} on {known['machine']}.",

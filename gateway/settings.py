@@ -19,6 +19,8 @@ Network = IPv4Network | IPv6Network
 MIB: Final = 1024 * 1024
 _DEFAULT_STORE: Final = Secret("sqlite:///drainage.db")
 _NO_URL: Final = Secret("")
+_THIS_MACHINE: Final = IPv4Network("127.0.0.1/32")
+_LOOPBACK: Final = IPv4Network("127.0.0.0/8")
 
 
 def _network(value: Any) -> Network:
@@ -73,7 +75,7 @@ class Server:
     """`base_url` without a slash at its end ("" until known); `trusted_proxies`: whose X-Forwarded-For is believed."""
 
     base_url: str = _setting("", _base_url)
-    trusted_proxies: tuple[Network, ...] = _setting((), _networks)
+    trusted_proxies: tuple[Network, ...] = _setting((_THIS_MACHINE,), _networks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ class Redis:
 class Relay:
     """`allow`: non-global ranges that an upstream may lie in; `upstream_concurrency`: calls at once, per process."""
 
-    allow: tuple[Network, ...] = _setting((), _networks)
+    allow: tuple[Network, ...] = _setting((_LOOPBACK,), _networks)
     upstream_concurrency: int = _setting(8, whole(1, 1000))
 
 

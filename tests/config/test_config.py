@@ -30,7 +30,8 @@ def test_a_home_without_a_file_has_the_documented_defaults(tmp_path):
     assert config.store.url.reveal() == "sqlite:///drainage.db"
     assert (config.security.unverified_burst, config.security.unverified_per_second) == (120, 2.0)
     assert (config.retention.raw_days, config.retention.quarantine_days, config.retention.audit_days) == (30, 3, 1095)
-    assert config.relay.allow == ()
+    assert config.relay.allow == (ip_network("127.0.0.0/8"),)
+    assert config.server.trusted_proxies == (ip_network("127.0.0.1/32"),)
     assert config.sandbox.enabled is False
 
 
