@@ -1,0 +1,100 @@
+"""What a person may ask for (PIPL, R016): to see what is kept, and to be forgotten.
+
+Forgetting takes away every identity and every stored request that carried one. The history of money stays, under a
+person id that leads to nobody.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+from typing import Any, Final
+
+from gateway import audit, links, tagging
+from gateway.contract.clock import to_text
+from gateway.contract.errors import Refused
+from gateway.contract.store import Store, Tx
+from gateway.people import Person, in_group, look_up
+
+_BATCH: Final = 500
+
+
+def known_about(tx: Tx, person: str) -> dict[str, Any]:
+    """What is kept of a person, without the values he is known by. Raises Refused `not_found`."""
+    who = _known(tx, person)
+    marks, params = in_group(who)
+    identities = tx.all(
+        f"SELECT provider, app_id, id_type, created_at FROM identities WHERE person IN ({marks}) ORDER BY created_at",
+        params,
+    )
+    tags = tx.all(f"SELECT * FROM tags WHERE person IN ({marks}) ORDER BY created_at", params)
+    merges = tx.all(
+        f"SELECT id, winner, loser, reason, done_at, undone_at FROM merges "
+        f"WHERE winner IN ({marks}) OR loser IN ({marks}) ORDER BY id",
+        params,
+    )
+    return {
+        "person": who.id,
+        "also": list(who.group[1:]),
+        "identities": [dict(row) for row in identities],
+        "tags": [
+            {
+                "circle": tag["circle"],
+                "state": tag["state"],
+                "source": {"type": tag["source_type"], "id": tag["source_id"], "mode": tag["mode"]},
+                "created_at": tag["created_at"],
+                "expires_at": tag["expires_at"],
+            }
+            for tag in tags
+        ],
+        "merges": [dict(row) for row in merges],
+    }
+
+
+def forget(store: Store, person: str, by: str, now: datetime) -> dict[str, int]:
+    """Erase a person; how many identities, stored requests and open links went. Raises Refused `not_found`.
+
+    Stored requests go in batches of their own, so that a long history holds nobody up; the identities go last, so
+    that a run which is cut off can be run again.
+    """
+    who = store.read(lambda tx: _known(tx, person))
+    marks, params = in_group(who)
+    payments = store.read(lambda tx: tx.all(f"SELECT id FROM payments WHERE person IN ({marks})", params))
+    requests = 0
+    for start in range(0, len(payments), _BATCH):
+        batch = [row["id"] for row in payments[start : start + _BATCH]]
+        requests += store.write(partial(_empty_requests, payments=batch))
+
+    def erase(tx: Tx) -> dict[str, int]:
+        again = _known(tx, person)
+        marks, params = in_group(again)
+        closed = sum(
+            links.close(tx, link, now, "revoked", "forgotten")
+            for link in links.of_person(tx, again, most=10_000)
+            if link["state"] in {"issued", "opened"}
+        )
+        for row in tx.all(f"SELECT DISTINCT circle FROM tags WHERE person IN ({marks}) AND state = 'active'", params):
+            tagging.revoke(tx, row["circle"], again, now, "forgotten")
+        tx.run(
+            f"UPDATE shares SET revoked_at = :now WHERE person IN ({marks}) AND revoked_at IS NULL",
+            {**params, "now": to_text(now)},
+        )
+        identities = tx.run(f"DELETE FROM identities WHERE person IN ({marks})", params)
+        tx.run(f"UPDATE persons SET forgotten_at = :now WHERE id IN ({marks})", {**params, "now": to_text(now)})
+        audit.record(tx, now, by, "person.forget", again.id, after={"identities": identities, "links": closed})
+        return {"identities": identities, "requests": requests, "links": closed}
+
+    return store.write(erase)
+
+
+def _empty_requests(tx: Tx, *, payments: list[str]) -> int:
+    params = {f"p{number}": payment for number, payment in enumerate(payments)}
+    marks = ", ".join(f":{name}" for name in params)
+    return tx.run(f"UPDATE deliveries SET sealed = NULL WHERE payment IN ({marks}) AND sealed IS NOT NULL", params)
+
+
+def _known(tx: Tx, person: str) -> Person:
+    who = look_up(tx, person)
+    if who is None:
+        raise Refused("not_found", 404, "no such person")
+    return who
