@@ -12,24 +12,25 @@ from typing import Any, Final
 
 from adapters.wechat_v3.keys import Keys
 from adapters.wechat_v3.verify import Genuine
-from adapters.wechat_v3.wire import count, instant, read_object, word, words
+from adapters.wechat_v3.wire import count, instant, read_object, texts
 from crypto.errors import DecryptFailed
-from gateway.contract import (
-    Event,
-    Ignored,
-    Malformed,
-    Payer,
-    PaymentEvent,
-    RefundEvent,
-    Undecryptable,
-)
+from gateway.contract import Event, Ignored, Malformed, Payer, PaymentEvent, RefundEvent, Undecryptable
 
 _ALGORITHM: Final = "AEAD_AES_256_GCM"
 _PAID: Final = "TRANSACTION.SUCCESS"
 _REFUNDED: Final = "REFUND.SUCCESS"
-_REFUND: Final = "REFUND."
 _OPENID: Final = "openid"
-_LONGEST_SEALED: Final = 1 << 20
+_PAYMENT_TEXTS: Final = (
+    "transaction_id",
+    "out_trade_no",
+    "success_time",
+    "trade_type",
+    "attach",
+    "sub_mchid",
+    "sub_appid",
+)
+_REFUND_TEXTS: Final = ("transaction_id", "out_trade_no", "success_time", "refund_id", "sub_mchid")
+_COMBINED: Final = frozenset(("combine_mchid", "sub_orders", "combine_payer_info"))
 
 
 def event_of(body: Genuine, keys: Keys) -> Event:
@@ -40,35 +41,30 @@ def event_of(body: Genuine, keys: Keys) -> Event:
     with the reason. Raises Malformed, and Undecryptable when no APIv3 key of the channel opens the resource.
     """
     envelope = read_object(body)
-    event_id = word(envelope, "id")
-    event_type = word(envelope, "event_type")
-    if event_type == _PAID:
-        resource = _resource(envelope)
-        if resource.get("original_type") != "transaction":
-            return Ignored(event_type, "original_type", event_id)
-        return _payment(_opened(resource, keys), keys, event_id)
-    if event_type == _REFUNDED:
-        return _refund(_opened(_resource(envelope), keys), keys, event_id)
-    return Ignored(event_type, "refund_failed" if event_type.startswith(_REFUND) else "event_type", event_id)
-
-
-def _resource(envelope: Mapping[str, Any]) -> Mapping[str, Any]:
+    event_id, event_type = texts((envelope.get("id"), envelope.get("event_type")))
+    if not event_id or not event_type:
+        raise Malformed("no id or no event_type")
+    if event_type not in (_PAID, _REFUNDED):
+        return Ignored(event_type, "refund_failed" if event_type.startswith("REFUND.") else "event_type", event_id)
     resource = envelope.get("resource")
     if type(resource) is not dict:
         raise Malformed("no resource")
-    return resource
+    if event_type == _REFUNDED:
+        return _refund(_opened(resource, keys), keys, event_id)
+    if resource.get("original_type") != "transaction":
+        return Ignored(event_type, "original_type", event_id)
+    return _payment(_opened(resource, keys), keys, event_id)
 
 
-def _opened(resource: Mapping[str, Any], keys: Keys) -> Mapping[str, Any]:
+def _opened(resource: Mapping[str, Any], keys: Keys) -> dict[str, Any]:
     """The decrypted JSON object; every APIv3 key of the channel is tried."""
     if resource.get("algorithm") != _ALGORITHM:
         raise Malformed("the resource is not encrypted with AEAD_AES_256_GCM")
     try:
-        sealed = binascii.a2b_base64(word(resource, "ciphertext", _LONGEST_SEALED), strict_mode=True)
-    except ValueError:
-        raise Malformed("ciphertext is not base64") from None
-    nonce = word(resource, "nonce").encode()
-    aad = (words(resource, "associated_data") or "").encode()
+        sealed = binascii.a2b_base64(resource["ciphertext"], strict_mode=True)
+        nonce, aad = resource["nonce"].encode(), (resource.get("associated_data") or "").encode()
+    except (KeyError, ValueError, TypeError, AttributeError):
+        raise Malformed("ciphertext, nonce or associated_data is not what it should be") from None
     for aead in keys.aeads:
         try:
             plain = aead.open(nonce, sealed, aad)
@@ -79,92 +75,99 @@ def _opened(resource: Mapping[str, Any], keys: Keys) -> Mapping[str, Any]:
 
 
 def _payment(told: Mapping[str, Any], keys: Keys, event_id: str) -> PaymentEvent | Ignored:
-    other = _other_kind(told)
-    if other is not None:
-        return Ignored(_PAID, other, event_id)
-    sub_mch_id = words(told, "sub_mchid") if keys.partner else None
-    if not _ours(told, keys, sub_mch_id) or told.get("sp_appid" if keys.partner else "appid") != keys.app_id:
-        return Ignored(_PAID, "foreign_merchant", event_id)
-    sub_app_id = words(told, "sub_appid") if keys.partner else None
-    if sub_app_id is not None and keys.sub_app_id is not None and sub_app_id != keys.sub_app_id:
-        return Ignored(_PAID, "foreign_merchant", event_id)
-    if told.get("trade_state") != "SUCCESS":
-        return Ignored(_PAID, "unpaid", event_id)
-    amount = told.get("amount")
-    if type(amount) is not dict:
-        raise Malformed("no amount")
-    scene = told.get("scene_info")
+    reason = _why_not(told, keys)
+    if reason is not None:
+        return Ignored(_PAID, reason, event_id)
+    payer, scene, amount = told.get("payer") or {}, told.get("scene_info") or {}, told.get("amount")
+    if not type(payer) is type(scene) is type(amount) is dict:
+        raise Malformed("payer, scene_info or amount is not an object")
+    (
+        transaction_id,
+        out_trade_no,
+        success_time,
+        trade_type,
+        attach,
+        sub_mch_id,
+        sub_app_id,
+        device_id,
+        currency,
+        openid,
+        sub_openid,
+    ) = texts(
+        (
+            *map(told.get, _PAYMENT_TEXTS),
+            scene.get("device_id"),
+            amount.get("currency"),
+            payer.get("sp_openid" if keys.partner else _OPENID),
+            payer.get("sub_openid"),
+        )
+    )
+    if not transaction_id or not success_time:
+        raise Malformed("no transaction_id or no success_time")
+    payers: tuple[Payer, ...] = (Payer(keys.app_id, _OPENID, openid),) if openid else ()
+    if keys.partner:
+        sub_app_id = sub_app_id or keys.sub_app_id
+        if sub_openid and sub_app_id:
+            payers += (Payer(sub_app_id, _OPENID, sub_openid),)
     return PaymentEvent(
         "wechat",
         keys.mch_id,
-        sub_mch_id,
-        word(told, "transaction_id"),
-        words(told, "out_trade_no"),
-        _payers(told, keys, sub_app_id or keys.sub_app_id),
+        sub_mch_id if keys.partner else None,
+        transaction_id,
+        out_trade_no or None,
+        payers,
         count(amount, "total"),
         count(amount, "payer_total") if "payer_total" in amount else None,
-        words(amount, "currency") or "CNY",
-        instant(word(told, "success_time")),
-        words(told, "trade_type"),
-        words(scene, "device_id") if type(scene) is dict else None,
-        None,
-        words(told, "attach"),
+        currency or "CNY",
+        instant(success_time),
+        trade_type or None,
+        device_id or None,
+        None,  # the shop that the order named is not told again
+        attach or None,
         event_id,
     )
 
 
-def _other_kind(told: Mapping[str, Any]) -> str | None:
-    """Why this is no plain payment of one payer at one merchant, though it shares event and resource type."""
-    if "combine_mchid" in told or "sub_orders" in told or "combine_payer_info" in told:
+def _why_not(told: Mapping[str, Any], keys: Keys) -> str | None:
+    """Why this is no paid, plain payment of one payer at this merchant, though event and resource type say so."""
+    if not told.keys().isdisjoint(_COMBINED):
         return "combined_order"
     if told.get("trade_scene") == "PARKING":
         return "parking"
-    if told.get("trade_type") == "PAP":
+    if told.get("trade_type") == "PAP":  # a debit under a standing contract
         return "papay"
-    return None
-
-
-def _payers(told: Mapping[str, Any], keys: Keys, sub_app_id: str | None) -> tuple[Payer, ...]:
-    """Every openid of the one payer, each under the appid that it belongs to."""
-    payer = told.get("payer")
-    if payer is None:
-        return ()
-    if type(payer) is not dict:
-        raise Malformed("payer is not an object")
-    if not keys.partner:
-        openid = words(payer, _OPENID)
-        return (Payer(keys.app_id, _OPENID, openid),) if openid else ()
-    found = []
-    for app_id, value in ((keys.app_id, words(payer, "sp_openid")), (sub_app_id, words(payer, "sub_openid"))):
-        if app_id and value:
-            found.append(Payer(app_id, _OPENID, value))
-    return tuple(found)
+    if not _ours(told, keys) or told.get("sp_appid" if keys.partner else "appid") != keys.app_id:
+        return "foreign_merchant"
+    if keys.sub_app_id is not None and told.get("sub_appid") not in (None, "", keys.sub_app_id):
+        return "foreign_merchant"
+    return None if told.get("trade_state") == "SUCCESS" else "unpaid"
 
 
 def _refund(told: Mapping[str, Any], keys: Keys, event_id: str) -> RefundEvent | Ignored:
-    sub_mch_id = words(told, "sub_mchid") if keys.partner else None
-    if not _ours(told, keys, sub_mch_id):
+    if not _ours(told, keys):
         return Ignored(_REFUNDED, "foreign_merchant", event_id)
     if told.get("refund_status") != "SUCCESS":
         return Ignored(_REFUNDED, "refund_failed", event_id)
     amount = told.get("amount")
-    if type(amount) is not dict:
-        raise Malformed("no amount")
+    transaction_id, out_trade_no, success_time, refund_id, sub_mch_id = texts(map(told.get, _REFUND_TEXTS))
+    if not transaction_id or not refund_id or not success_time or type(amount) is not dict:
+        raise Malformed("no transaction_id, refund_id, success_time or amount")
     return RefundEvent(
         provider="wechat",
         mch_id=keys.mch_id,
-        sub_mch_id=sub_mch_id,
-        transaction_id=word(told, "transaction_id"),
-        out_trade_no=words(told, "out_trade_no"),
-        refund_id=word(told, "refund_id"),
+        sub_mch_id=sub_mch_id if keys.partner else None,
+        transaction_id=transaction_id,
+        out_trade_no=out_trade_no or None,
+        refund_id=refund_id,
         refund_fen=count(amount, "refund"),
         refunded_total_fen=None,  # WeChat Pay tells of one refund, never of their sum
-        refunded_at=instant(word(told, "success_time")),
+        refunded_at=instant(success_time),
         event_id=event_id,
     )
 
 
-def _ours(told: Mapping[str, Any], keys: Keys, sub_mch_id: str | None) -> bool:
+def _ours(told: Mapping[str, Any], keys: Keys) -> bool:
     if keys.partner:
-        return told.get("sp_mchid") == keys.mch_id and sub_mch_id in keys.sub_mch_ids
+        sub_mch_id = told.get("sub_mchid")
+        return told.get("sp_mchid") == keys.mch_id and type(sub_mch_id) is str and sub_mch_id in keys.sub_mch_ids
     return told.get("mchid") == keys.mch_id and "sp_mchid" not in told

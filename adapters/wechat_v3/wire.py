@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any, Final
 
@@ -12,8 +12,9 @@ import orjson
 from gateway.contract import Fen, Malformed
 from gateway.contract.money import MAX_FEN
 
-LONGEST: Final = 512
-"""Characters of one value: the platform's longest (`attach`, openid) have 128; an index row could not hold 60,000."""
+LONGEST: Final = 1024
+"""Characters of all kept values together: the platform's longest (`attach`, openid) have 128 each, and an index row
+of the store could not hold 60,000."""
 
 
 def read_object(raw: bytes) -> dict[str, Any]:
@@ -34,25 +35,20 @@ def read_object(raw: bytes) -> dict[str, Any]:
     return value
 
 
-def word(told: Mapping[str, Any], name: str, longest: int = LONGEST) -> str:
-    """The text that has to be there.
+def texts(values: Iterable[Any]) -> list[Any]:
+    """The same values, each a text or falsy (absent, null, empty).
 
-    Raises Malformed when it is absent, empty, too long, no text, or holds U+0000, which PostgreSQL does not keep.
+    Raises Malformed when one is something else, when they are too long together, or hold U+0000, which PostgreSQL
+    does not keep. They are looked at as one text: one by one costs more than the decryption does.
     """
-    value = told.get(name)
-    if type(value) is not str or not value or len(value) > longest or "\0" in value:
-        raise Malformed(f"no usable {name}")
-    return value
-
-
-def words(told: Mapping[str, Any], name: str) -> str | None:
-    """The text that may be there; absent, null and empty are None. Raises Malformed where `word` does otherwise."""
-    value = told.get(name)
-    if value is None or value == "":
-        return None
-    if type(value) is not str or len(value) > LONGEST or "\0" in value:
-        raise Malformed(f"no usable {name}")
-    return value
+    found = list(values)
+    try:
+        joined = "".join(filter(None, found))
+    except TypeError:
+        raise Malformed("not a text where one is wanted") from None
+    if len(joined) > LONGEST or "\0" in joined:
+        raise Malformed("texts that are too long, or hold a zero character")
+    return found
 
 
 def count(told: Mapping[str, Any], name: str) -> Fen:

@@ -262,6 +262,7 @@ def test_r004_a_wrong_apiv3_key_is_told_apart():
         {"nonce": "593BEC0C930BF1AFEB40B4A08C8FB242"},
         {"nonce": "x"},
         {"ciphertext": "AAAA"},
+        {"ciphertext": ""},
         {"ciphertext": base64.b64encode(bytes(64)).decode()},
     ],
 )
@@ -299,7 +300,6 @@ def test_r004_old_and_new_key_are_valid_together(which):
         {"algorithm": "AEAD_SM4_GCM"},
         {"algorithm": "none"},
         {"ciphertext": None},
-        {"ciphertext": ""},
         {"ciphertext": 7},
         {"ciphertext": "%%%%"},
         {"nonce": None},
@@ -324,7 +324,7 @@ def test_r004_no_resource(resource):
 
 
 @pytest.mark.parametrize("name", ["id", "event_type"])
-@pytest.mark.parametrize("value", [None, "", 7, "x" * 513, "a\0b", ["x"]])
+@pytest.mark.parametrize("value", [None, "", 7, "x" * 1025, "a\0b", ["x"]])
 def test_an_envelope_names_itself(name, value):
     refused(wechat.signed(wechat.compact({**json.loads(BODY), name: value})), Malformed)
 
@@ -383,7 +383,7 @@ def test_r002_a_minimal_notification_parses():
 
 
 @pytest.mark.parametrize("name", ["transaction_id", "amount", "success_time"])
-@pytest.mark.parametrize("value", [None, "", 7, [], {}, True, "x" * 513, "a\0b"])
+@pytest.mark.parametrize("value", [None, "", 7, [], {}, True, "x" * 1025, "a\0b"])
 def test_r002_what_has_to_be_there(name, value):
     refused(wechat.notification({**wechat.TRANSACTION, name: value}), Malformed)
 
@@ -418,7 +418,7 @@ def test_r002_times_have_a_zone(text):
     refused(wechat.notification({**wechat.TRANSACTION, "success_time": text}), Malformed)
 
 
-@pytest.mark.parametrize("payer", ["x", [], 7, {"openid": 7}, {"openid": "x" * 513}, {"openid": "a\0"}])
+@pytest.mark.parametrize("payer", ["x", ["o"], 7, {"openid": 7}, {"openid": "x" * 1025}, {"openid": "a\0"}])
 def test_r007_a_payer_is_an_id_or_nothing(payer):
     refused(wechat.notification({**wechat.TRANSACTION, "payer": payer}), Malformed)
 
