@@ -15,12 +15,12 @@ from gateway import audit
 from gateway.contract.clock import from_text
 from gateway.contract.errors import BadConfig, StoreTrouble
 from gateway.contract.store import Tx
+from gateway.heartbeat import worker_state
 from gateway.ledger import book
 from gateway.relay import Guard, RelayFailed, Upstream
 from gateway.runtime import Runtime
 from gateway.store import sqlite_path
 from gateway.store.engine import sqlite3
-from gateway.web.health import worker_state
 
 FREE_BYTES: Final = 512 * 1024 * 1024
 _CLOCK_SLACK: Final = timedelta(minutes=10)
@@ -54,7 +54,7 @@ def examine(runtime: Runtime) -> Iterator[Finding]:
     except (StoreTrouble, LookupError) as trouble:
         yield Finding("store", ok=False, detail=str(trouble))
         return
-    state = worker_state(runtime)
+    state = worker_state(runtime.home.run_dir, runtime.clock())
     yield Finding(
         "worker", state == "ok", {"ok": "alive", "silent": "silent for a minute", "none": "never seen"}[state]
     )

@@ -16,6 +16,7 @@ import structlog
 from gateway import coupons, incidents, links, orders, outbox, retention
 from gateway.contract.errors import BadNotification, StoreTrouble
 from gateway.contract.store import Row, Tx
+from gateway.heartbeat import beat
 from gateway.intake.spool import Record, Spool
 from gateway.ledger import limits
 from gateway.relay import Relay
@@ -23,7 +24,6 @@ from gateway.replay import hand_over
 from gateway.runtime import Runtime
 from gateway.store import sqlite_path
 from gateway.store.sqlite import checkpoint
-from gateway.web.health import beat
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -65,7 +65,7 @@ class Worker:
 
     def pass_once(self) -> int:
         """Everything that is due now, a batch of each kind; how much was done. Raises StoreTrouble."""
-        beat(self._runtime)
+        beat(self._runtime.home.run_dir, self._runtime.clock())
         did = self._drain_spool()
         did += self._do_outbox()
         for sweep in (self._expire_links, self._expire_coupons, self._close_orders, self._drop_counters):

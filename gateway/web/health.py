@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from flask import Blueprint, Flask, Response, abort, request
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
@@ -11,16 +11,12 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from gateway import outbox
 from gateway.config import process_environ
-from gateway.contract.clock import from_text, to_text
 from gateway.contract.errors import StoreTrouble
 from gateway.contract.store import Tx
+from gateway.heartbeat import is_draining, worker_state
 from gateway.intake.spool import Spool
 from gateway.runtime import Runtime
 from gateway.web.environ import LOOPBACK, client_address, is_within
-
-BEAT_FILE: Final = "worker.beat"
-DRAINING_FILE: Final = "draining"
-WORKER_SILENT_S: Final = 60
 
 
 def register_health(app: Flask, runtime: Runtime, spool: Spool, breakers: Any) -> None:
@@ -33,9 +29,9 @@ def register_health(app: Flask, runtime: Runtime, spool: Spool, breakers: Any) -
 
     @blueprint.get("/readyz")
     def readyz() -> tuple[dict[str, Any], int]:
-        if (runtime.home.run_dir / DRAINING_FILE).exists():
+        if is_draining(runtime.home.run_dir):
             return {"status": "draining"}, 503
-        store, worker = _store_state(runtime), worker_state(runtime)
+        store, worker = _store_state(runtime), worker_state(runtime.home.run_dir, runtime.clock())
         spooled = spool.bytes_used()
         fine = store == "ok" and not spooled
         try:
@@ -51,21 +47,6 @@ def register_health(app: Flask, runtime: Runtime, spool: Spool, breakers: Any) -
         return Response(_metrics(runtime, spool, breakers), mimetype="text/plain; version=0.0.4; charset=utf-8")
 
     app.register_blueprint(blueprint)
-
-
-def beat(runtime: Runtime) -> None:
-    """The background worker's sign of life."""
-    path = runtime.home.run_dir / BEAT_FILE
-    path.write_text(to_text(runtime.clock()))
-
-
-def worker_state(runtime: Runtime) -> str:
-    """`ok`, `silent` (no sign of life for a minute), or `none` (never one)."""
-    try:
-        at = from_text((runtime.home.run_dir / BEAT_FILE).read_text())
-    except (OSError, ValueError):
-        return "none"
-    return "ok" if abs((runtime.clock() - at).total_seconds()) < WORKER_SILENT_S else "silent"
 
 
 def _store_state(runtime: Runtime) -> str:
