@@ -32,3 +32,12 @@ def worker_state(run_dir: Path, now: datetime) -> WorkerState:
 def is_draining(run_dir: Path) -> bool:
     """Whether the server has been told to stop and lets a balancer know before it does."""
     return (run_dir / _DRAINING).exists()
+
+
+def set_draining(run_dir: Path, *, draining: bool) -> None:
+    """Note that the server has been told to stop, or that it begins anew. Raises OSError."""
+    path = run_dir / _DRAINING
+    if draining:
+        path.touch()
+    else:
+        path.unlink(missing_ok=True)

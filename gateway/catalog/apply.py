@@ -12,10 +12,11 @@ from crypto.vault import Vault
 from gateway.catalog.parse import parse
 from gateway.catalog.plan import Change, merge, plan
 from gateway.catalog.references import Sources
-from gateway.catalog.rules import Surroundings, faults_of
+from gateway.catalog.rules import faults_of
 from gateway.catalog.sandbox_keys import SandboxKeyring
 from gateway.catalog.specs import Catalog
 from gateway.catalog.storage import LOCK, Audit, Stored, load, save, version_of
+from gateway.catalog.surroundings import Surroundings
 from gateway.contract.errors import BadConfig, StoreBusy
 from gateway.contract.store import Store, Tx
 

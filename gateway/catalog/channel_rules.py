@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gateway.catalog.registry import Registry
 from gateway.catalog.specs import Catalog, Channel
+from gateway.catalog.surroundings import Surroundings
 from gateway.checks import suggestion, toml_path
 from gateway.contract.adapter import Adapter
 from gateway.contract.errors import BadConfig
@@ -15,9 +15,7 @@ from gateway.contract.errors import BadConfig
 Fault = tuple[str, str]
 
 
-def channel_faults(
-    channel: Channel, catalog: Catalog, registry: Registry, check_upstream: Callable[[str], str | None]
-) -> Iterator[Fault]:
+def channel_faults(channel: Channel, catalog: Catalog, surroundings: Surroundings) -> Iterator[Fault]:
     """The faults of one channel beside the others'; that what it names exists is looked at elsewhere."""
     path = toml_path("channel", channel.slug)
     shop = catalog.shops.get(channel.shop)
@@ -25,7 +23,7 @@ def channel_faults(
         yield f"{path}.shop", f"{channel.shop} is a shop of another merchant"
     yield from _sub_merchants(channel, catalog, path)
     if channel.upstream:
-        refusal = check_upstream(channel.upstream)
+        refusal = surroundings.check_upstream(channel.upstream)
         if refusal is not None:
             yield f"{path}.upstream", refusal
     if channel.hosts and (channel.intake != "relay" or not channel.upstream):
@@ -34,20 +32,29 @@ def channel_faults(
         yield f"{path}.notify_paths", "are paths on hosts; give hosts too"
     if channel.hosts_default and not channel.hosts:
         yield f"{path}.hosts_default", "speaks of hosts; give hosts too"
+    yield from _adapter(channel, path, surroundings)
+
+
+def _adapter(channel: Channel, path: str, surroundings: Surroundings) -> Iterator[Fault]:
+    registry = surroundings.registry
     adapter = registry.adapters.get(channel.adapter)
     if adapter is None:
         known = ", ".join(sorted(registry.adapters)) or "none"
         yield f"{path}.adapter", f"is not installed; installed: {known}{suggestion(channel.adapter, registry.adapters)}"
         return
-    if channel.sandbox and channel.adapter not in registry.platforms:
+    if channel.sandbox and not surroundings.sandbox_enabled:
+        yield f"{path}.sandbox", "needs [sandbox] enabled = true in config.toml"
+    elif channel.sandbox and channel.adapter not in registry.platforms:
         yield f"{path}.sandbox", f"no sandbox platform is installed for {channel.adapter}"
+    else:
+        # A sandbox channel's keys are made, so where they cannot be there is nothing to find fault with.
+        yield from _keys(channel, adapter, path)
     stale_after_s = getattr(adapter, "stale_after_s", None)
     if channel.answer == "ack" and stale_after_s is not None:
         yield (
             f"{path}.answer",
             f'"ack" relays later, yet a {channel.adapter} signature goes stale after {stale_after_s} s; say "mirror"',
         )
-    yield from _keys(channel, adapter, path)
 
 
 def keys_table(channel: Channel) -> Mapping[str, Any]:

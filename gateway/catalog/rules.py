@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
 
 from gateway.catalog.channel_rules import channel_faults, host_faults
 from gateway.catalog.registry import Registry
 from gateway.catalog.specs import Catalog, Circle, Item, Pair
+from gateway.catalog.surroundings import Surroundings
 from gateway.checks import suggestion, toml_path
 from gateway.contract.errors import BadConfig
 
 Fault = tuple[str, str]
 Named = Collection[tuple[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What the rules need to know beyond the catalogue.
-
-    `check_upstream` gives None for an address that the relay may call, else why not; `own_host` is the host of
-    `[server] base_url`, "" when unknown.
-    """
-
-    registry: Registry
-    sandbox_enabled: bool
-    check_upstream: Callable[[str], str | None]
-    own_host: str = ""
 
 
 def faults_of(catalog: Catalog, named: Named, surroundings: Surroundings) -> list[Fault]:
@@ -50,9 +36,7 @@ def faults_of(catalog: Catalog, named: Named, surroundings: Surroundings) -> lis
         for sub_mch_id, merchant_slug in channel.sub_merchants.items():
             key = f"sub_merchants.{toml_path(sub_mch_id)}"
             faults += look.missing("channel", channel.slug, key, "merchant", merchant_slug)
-        faults += channel_faults(channel, catalog, surroundings.registry, surroundings.check_upstream)
-        if channel.sandbox and not surroundings.sandbox_enabled:
-            faults.append((_path("channel", channel.slug, "sandbox"), "needs [sandbox] enabled = true in config.toml"))
+        faults += channel_faults(channel, catalog, surroundings)
     faults += host_faults(catalog, surroundings.own_host)
     for item in catalog.items.values():
         faults += look.missing("item", item.slug, "merchant", "merchant", item.merchant)

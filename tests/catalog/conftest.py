@@ -13,9 +13,9 @@ from gateway import audit
 from gateway.catalog.apply import Workshop, apply
 from gateway.catalog.references import Sources, file_reader
 from gateway.catalog.registry import Registry
-from gateway.catalog.rules import Surroundings
 from gateway.catalog.sandbox_keys import SandboxKeyring
 from gateway.catalog.storage import load
+from gateway.catalog.surroundings import Surroundings
 from gateway.contract import Ack, BadConfig, Malformed
 from gateway.contract.ids import system_random
 from gateway.home import Home
