@@ -1,0 +1,34 @@
+"""The pages that people see, one module a surface, and what they share."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from gateway.runtime import Runtime
+from gateway.web.pages.chrome import set_up_chrome
+from gateway.web.pages.claim import claim_blueprint
+from gateway.web.pages.invite import invite_blueprint
+from gateway.web.pages.language import set_up_language
+from gateway.web.pages.login import login_blueprint
+from gateway.web.pages.redeem import redeem_blueprint
+from gateway.web.pages.refusals import set_up_refusals
+from gateway.web.pages.status import status_blueprint
+from gateway.web.pages.till import till_blueprint
+
+__all__ = ["register_pages"]
+
+
+def register_pages(app: Flask, runtime: Runtime) -> None:
+    """Add every page to `app`, whose root is `gateway/web`. Call it after the API has taken its own paths."""
+    set_up_language(app)
+    set_up_chrome(app, runtime)
+    set_up_refusals(app, runtime)
+    for make in (
+        claim_blueprint,
+        invite_blueprint,
+        login_blueprint,
+        redeem_blueprint,
+        status_blueprint,
+        till_blueprint,
+    ):
+        app.register_blueprint(make(runtime))

@@ -1,0 +1,96 @@
+"""`/i/<token>`: an invitation that another customer shares (R025). Looking changes nothing; confirming tags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, get_args
+
+from flask import Blueprint, abort, g, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response
+
+from gateway import people
+from gateway.catalog.directory import Directory
+from gateway.catalog.specs import Circle
+from gateway.contract.errors import Refused
+from gateway.runtime import Runtime
+from gateway.sharing import Outcome
+from gateway.wallets import payer_of
+from gateway.web.pages.browser import count_failed_look_up
+from gateway.web.pages.chrome import guard
+
+Answer = str | Response | tuple[str, int]
+
+_OUTCOMES: Final = frozenset(get_args(Outcome))
+_LONGEST: Final = 200
+
+
+class InvitePages:
+    """The views over one runtime."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def show(self, token: str) -> Answer:
+        """GET: who invites whom into what is told by the circle's name alone."""
+        directory = self._runtime.directory()
+        circle = self._circle(directory, token)
+        if not self._is_open(circle):
+            return render_template("outside.html")
+        return self._form(directory, circle, {}, "", "")
+
+    def confirm(self, token: str) -> Answer:
+        """POST: the person confirms. Without a wallet that proves who he is, only the sandbox takes his word."""
+        runtime = self._runtime
+        directory = runtime.directory()
+        circle = self._circle(directory, token)
+        if not self._is_open(circle):
+            return render_template("outside.html"), 403
+        openid, slug = request.form.get("openid", "")[:_LONGEST], request.form.get("channel", "")[:_LONGEST]
+        channel = directory.channel(slug)
+        if channel is None or channel.circle.slug != circle.slug:
+            faults = {"channel": _("没有这个渠道")}
+            return self._form(directory, circle, faults, openid, slug), 422
+        try:
+            payer = payer_of(channel, openid)
+        except Refused:
+            return self._form(directory, circle, {"openid": _("请填写 1 到 128 个字母或数字")}, openid, slug), 422
+        known_by = people.identities(runtime.vault(), channel.provider, [payer])
+        outcome = runtime.sharing.confirm(circle, token, known_by, g.now)
+        return redirect(url_for("invite.outcome", outcome=outcome), 303)
+
+    def outcome(self, outcome: str) -> Answer:
+        """What became of it. The page holds nothing of anyone, so its address may be shown to all."""
+        if outcome not in _OUTCOMES:
+            abort(404)
+        return render_template("invited.html", outcome=outcome)
+
+    def _circle(self, directory: Directory, token: str) -> Circle:
+        try:
+            circle = directory.circle(self._runtime.sharing.look(token, g.now))
+        except Refused:
+            count_failed_look_up(self._runtime)
+            abort(404)
+        if circle is None:
+            abort(404)
+        return circle
+
+    def _is_open(self, circle: Circle) -> bool:
+        return circle.binding == "bearer" and self._runtime.config.sandbox.enabled
+
+    def _form(self, directory: Directory, circle: Circle, faults: Mapping[str, str], openid: str, channel: str) -> str:
+        channels = [live.spec.slug for live in directory.channels() if live.circle.slug == circle.slug]
+        return render_template(
+            "invite.html", circle=circle, faults=faults, openid=openid, channel=channel, channels=channels
+        )
+
+
+def invite_blueprint(runtime: Runtime) -> Blueprint:
+    """The invitation's pages, under the name `invite`."""
+    pages = InvitePages(runtime)
+    blueprint = guard(Blueprint("invite", __name__), runtime)
+    add = blueprint.add_url_rule
+    add("/i/<token>", "show", pages.show, methods=["GET"])
+    add("/i/<token>", "confirm", pages.confirm, methods=["POST"])
+    add("/i/outcome/<outcome>", "outcome", pages.outcome)
+    return blueprint
