@@ -21,9 +21,11 @@ def migrate_sqlite(path: Path, *, name: str = "core", steps: Sequence[Step] = CO
 
     Raises StoreUnavailable. One transaction: a process that dies half-way leaves the old schema.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    os.close(descriptor)
-    lock = os.open(f"{path}.turn", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        lock = os.open(f"{path}.turn", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreUnavailable(str(error)) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         connection = sqlite3.connect(str(path), isolation_level=None, timeout=10)
@@ -41,7 +43,7 @@ def migrate_sqlite(path: Path, *, name: str = "core", steps: Sequence[Step] = CO
             return applied
         finally:
             connection.close()
-    except sqlite3.OperationalError as error:
+    except sqlite3.Error as error:
         raise StoreUnavailable(str(error)) from error
     finally:
         os.close(lock)

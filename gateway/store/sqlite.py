@@ -24,6 +24,7 @@ import structlog
 from gateway.contract.errors import StoreBusy, StoreUnavailable
 from gateway.contract.store import Params, Row, Tx
 from gateway.store.engine import sqlite3
+from gateway.store.forks import after_fork
 
 T = TypeVar("T")
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -78,12 +79,13 @@ class SqliteTx:
 
 
 class _Job:
-    """One caller's work on its way through the writer."""
+    """One caller's work on its way through the writer; nobody waits for one that is `unattended`."""
 
-    __slots__ = ("done", "error", "result", "work")
+    __slots__ = ("done", "error", "result", "unattended", "work")
 
-    def __init__(self, work: Callable[[Tx], Any]) -> None:
+    def __init__(self, work: Callable[[Tx], Any], *, unattended: bool = False) -> None:
         self.work = work
+        self.unattended = unattended
         self.result: Any = None
         self.error: BaseException | None = None
         self.done = threading.Lock()
@@ -94,14 +96,18 @@ class SqliteStore:
     """`Store` on one SQLite file. `path` must exist: `gateway.store.migrate` makes it."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
         self._name = str(path)
-        self._reset()
+        self._inherited: list[threading.local] = []
+        self._readers = threading.local()
+        self._forget()
+        after_fork(self._forget)
 
-    def _reset(self) -> None:
-        self._pid = os.getpid()
+    def _forget(self) -> None:
+        """Start with nothing: no thread and no connection of a parent process is ours."""
+        # Kept, for a connection that is dropped is closed, and closing would touch the parent's locks and log.
+        self._inherited.append(self._readers)
+        self._lock = threading.Lock()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._start = threading.Lock()
         self._writer: threading.Thread | None = None
         self._readers = threading.local()
 
@@ -119,12 +125,10 @@ class SqliteStore:
 
     def write_later(self, work: Callable[[Tx], object], /) -> None:
         """See `Store.write_later`."""
-        self._submit(_Job(_logged(work)))
+        self._submit(_Job(work, unattended=True))
 
     def read(self, work: Callable[[Tx], T], /) -> T:
         """See `Store.read`."""
-        if os.getpid() != self._pid:
-            self._reset()
         identity = _identity(self._name)
         connection = getattr(self._readers, "connection", None)
         if connection is None or self._readers.identity != identity:
@@ -147,14 +151,13 @@ class SqliteStore:
 
     def close(self) -> None:
         """See `Store.close`. This thread's reading connection goes too; other threads' go with their threads."""
-        if os.getpid() != self._pid:
-            return
         self._drop_reader()
-        writer = self._writer
+        with self._lock:
+            writer, self._writer = self._writer, None
+            if writer is not None:
+                self._jobs.put(None)
         if writer is not None:
-            self._jobs.put(None)
             writer.join()
-            self._writer = None
 
     def _drop_reader(self) -> None:
         connection = getattr(self._readers, "connection", None)
@@ -163,43 +166,46 @@ class SqliteStore:
             connection.close()
 
     def _submit(self, job: _Job) -> None:
-        if os.getpid() != self._pid:
-            self._reset()
-        if self._writer is None:
-            with self._start:
-                if self._writer is None:
-                    self._writer = threading.Thread(target=self._write_loop, name="store-writer", daemon=True)
-                    self._writer.start()
-        self._jobs.put(job)
+        # Under the lock, so that no work comes to a queue behind the word that closes it.
+        with self._lock:
+            if self._writer is None:
+                self._jobs = queue.SimpleQueue()
+                self._writer = threading.Thread(
+                    target=_write_loop, args=(self._name, self._jobs), name="store-writer", daemon=True
+                )
+                self._writer.start()
+            self._jobs.put(job)
 
-    # -- the writer thread ------------------------------------------------------------------------------------------
 
-    def _write_loop(self) -> None:
-        writer = _Writer(self._name)
-        closing = False
-        while not closing:
-            batch, closing = self._next_batch()
-            if batch:
-                writer.commit(batch)
-            for job in batch:
-                job.done.release()
-        writer.close()
+def _write_loop(name: str, jobs: queue.SimpleQueue[_Job | None]) -> None:
+    writer = _Writer(name)
+    closing = False
+    while not closing:
+        batch, closing = _next_batch(jobs)
+        if batch:
+            writer.commit(batch)
+        for job in batch:
+            if job.unattended and job.error is not None:
+                log.error("queued_write_failed", exc_info=job.error)
+            job.done.release()
+    writer.drop()
 
-    def _next_batch(self) -> tuple[list[_Job], bool]:
-        """Waits for work, then takes all that is there; True when the store is closing."""
-        first = self._jobs.get()
-        if first is None:
-            return [], True
-        batch = [first]
-        while len(batch) < BATCH:
-            try:
-                job = self._jobs.get_nowait()
-            except queue.Empty:
-                break
-            if job is None:
-                return batch, True
-            batch.append(job)
-        return batch, False
+
+def _next_batch(jobs: queue.SimpleQueue[_Job | None]) -> tuple[list[_Job], bool]:
+    """Waits for work, then takes all that is there; True when the store is closing."""
+    first = jobs.get()
+    if first is None:
+        return [], True
+    batch = [first]
+    while len(batch) < BATCH:
+        try:
+            job = jobs.get_nowait()
+        except queue.Empty:
+            break
+        if job is None:
+            return batch, True
+        batch.append(job)
+    return batch, False
 
 
 class _Writer:
@@ -209,15 +215,17 @@ class _Writer:
         self._name = name
         self._connection: Any = None
         self._identity: tuple[int, int] | None = None
-        self._turns = _Turns(name + ".turn")
+        self._turns: _Turns | None = None
 
     def commit(self, batch: list[_Job]) -> None:
         """One synced transaction for the batch; each job gets its result or its error. Raises nothing."""
         try:
+            if self._turns is None:
+                self._turns = _Turns(self._name + ".turn")
             with self._turns:
                 identity = _identity(self._name)
                 if self._connection is None or identity != self._identity:
-                    self.drop()
+                    self._drop_connection()
                     self._connection, self._identity = _open(self._name), identity
                 _commit(self._connection, batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, each waiting caller must hear of it
@@ -228,16 +236,17 @@ class _Writer:
             self._bound_wal()
 
     def drop(self) -> None:
-        """Let go of the connection."""
+        """Let go of everything; the next commit opens it anew, the lock file included, which may have moved too."""
+        self._drop_connection()
+        if self._turns is not None:
+            self._turns.close()
+            self._turns = None
+
+    def _drop_connection(self) -> None:
         if self._connection is not None:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.close()
             self._connection = None
-
-    def close(self) -> None:
-        """Let go of everything."""
-        self.drop()
-        self._turns.close()
 
     def _bound_wal(self) -> None:
         try:
@@ -279,7 +288,7 @@ def _commit(connection: Any, batch: list[_Job]) -> None:
                 if _is_store_fault(error) or not connection.in_transaction:
                     raise
                 job.error = error
-            except Exception as error:  # noqa: BLE001 - handed to the caller who waits for it
+            except BaseException as error:  # noqa: BLE001 - handed to the caller who waits for it
                 job.error = error
             if job.error is not None:
                 execute("ROLLBACK TO job")
@@ -299,7 +308,10 @@ def _open(name: str) -> Any:
         connection = sqlite3.connect(
             uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5, cached_statements=512
         )
-        connection.row_factory = sqlite3.Row
+    except sqlite3.Error as error:
+        raise StoreUnavailable(str(error)) from error
+    connection.row_factory = sqlite3.Row
+    try:
         for pragma in (
             "journal_mode = WAL",
             "synchronous = FULL",
@@ -310,6 +322,7 @@ def _open(name: str) -> Any:
         ):
             connection.execute("PRAGMA " + pragma).fetchall()
     except sqlite3.Error as error:
+        connection.close()
         raise StoreUnavailable(str(error)) from error
     return connection
 
@@ -334,25 +347,12 @@ def _is_store_fault(error: Exception) -> bool:
     return code is not None and (code & 0xFF) in _STORE_FAULTS
 
 
-def _logged(work: Callable[[Tx], object]) -> Callable[[Tx], None]:
-    def run(tx: Tx) -> None:
-        try:
-            with tx.savepoint():
-                work(tx)
-        except sqlite3.Error as error:
-            if _is_store_fault(error):
-                raise
-            log.exception("queued_write_failed")
-        except Exception:
-            log.exception("queued_write_failed")
-
-    return run
-
-
 def checkpoint(path: Path) -> None:
     """Move the write-ahead log into the database file. For the background worker. Raises StoreUnavailable."""
     connection = _open(str(path))
     try:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except sqlite3.Error as error:
+        raise StoreUnavailable(str(error)) from error
     finally:
         connection.close()
