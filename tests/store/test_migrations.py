@@ -72,7 +72,7 @@ def _tables(url):
 
 def _indexes(url):
     store = opened(url)
-    sqlite = r"SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL AND tbl_name NOT LIKE '\_sqlite%' ESCAPE ''"
+    sqlite = r"SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL AND substr(tbl_name, 1, 7) <> '_sqlite'"
     postgres = "SELECT indexname AS name FROM pg_indexes WHERE schemaname = 'public' AND indexname NOT LIKE '%_key' AND indexname NOT LIKE '%_pkey'"
     found = store.read(lambda tx: {row["name"] for row in tx.all(sqlite if tx.dialect == "sqlite" else postgres)})
     store.close()
