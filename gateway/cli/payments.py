@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
 from gateway.cli.common import Desk, json_option, print_record, print_rows, with_desk
+from gateway.cli.views import link_view, without_address
 from gateway.contract.errors import Refused
-from gateway.contract.store import Tx
+from gateway.contract.store import Row, Tx
 from gateway.reading import payments as reading
 from gateway.reading import timeline
-from gateway.reading.links import LinkView
 
 LISTED = ("transaction_id", "provider", "channel", "merchant", "amount_fen", "refunded_fen", "paid_at", "payer")
 
@@ -22,13 +23,14 @@ LISTED = ("transaction_id", "provider", "channel", "merchant", "amount_fen", "re
 @with_desk
 def payments(desk: Desk, limit: int, as_json: bool) -> None:
     """The newest payments, newest first."""
+    shown = _shower(desk)
 
     def read(tx: Tx) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         before: str | None = None
         while len(found) < limit:
             rows, before = reading.page(tx, None, before)
-            found += _shown(desk, tx, rows)
+            found += shown(tx, rows)
             if before is None:
                 break
         return found[:limit]
@@ -43,6 +45,7 @@ def payments(desk: Desk, limit: int, as_json: bool) -> None:
 @with_desk
 def payment(desk: Desk, transaction_id: str, provider: str | None, as_json: bool) -> None:
     """One payment: its timeline and the reason of every decision."""
+    shown = _shower(desk)
 
     def read(tx: Tx) -> dict[str, Any]:
         rows = reading.find(tx, transaction_id, provider)
@@ -51,7 +54,7 @@ def payment(desk: Desk, transaction_id: str, provider: str | None, as_json: bool
         if len(rows) > 1:
             providers = ", ".join(sorted({row["provider"] for row in rows}))
             raise Refused("ambiguous", 409, f"say which with --provider: {providers}")
-        return {**_shown(desk, tx, rows)[0], "timeline": timeline.of_payment(tx, rows[0])}
+        return {**shown(tx, rows)[0], "timeline": timeline.of_payment(tx, rows[0])}
 
     record = desk.runtime.store.read(read)
     if as_json:
@@ -69,11 +72,16 @@ def payment(desk: Desk, transaction_id: str, provider: str | None, as_json: bool
         print_rows(rows, columns[name], as_json=False)
 
 
-def _shown(desk: Desk, tx: Tx, rows: Any) -> list[dict[str, Any]]:
-    """As the API shows them, but for the links' addresses: whoever holds one may claim."""
-    runtime = desk.runtime
-    view = LinkView(runtime.link_keys, runtime.base_url, runtime.clock())
-    found = reading.as_json(tx, rows, runtime.directory(), view)
-    for one in found:
-        one["links"] = [{name: value for name, value in link.items() if name != "url"} for link in one["links"]]
-    return found
+def _shower(desk: Desk) -> Callable[[Tx, Sequence[Row]], list[dict[str, Any]]]:
+    """Shows payments as the API does, but for the links' addresses."""
+    view = link_view(desk)
+    # Read before the transaction in which payments are read: it takes one of its own.
+    directory = desk.runtime.directory()
+
+    def shown(tx: Tx, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        found = reading.as_json(tx, rows, directory, view)
+        for one in found:
+            one["links"] = [without_address(link) for link in one["links"]]
+        return found
+
+    return shown

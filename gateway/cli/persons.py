@@ -8,9 +8,9 @@ import click
 
 from gateway import privacy
 from gateway.cli.common import Desk, json_option, print_record, with_desk
+from gateway.cli.views import link_view, without_address
 from gateway.contract.store import Tx
 from gateway.reading import persons
-from gateway.reading.links import LinkView
 
 
 @click.command()
@@ -21,12 +21,12 @@ def person(desk: Desk, person_id: str, as_json: bool) -> None:
     """Everything that is kept about one person, but for the ids he pays with."""
     runtime = desk.runtime
     circles = runtime.directory().catalog.circles
-    view = LinkView(runtime.link_keys, runtime.base_url, runtime.clock())
+    view = link_view(desk)
 
     def read(tx: Tx) -> dict[str, Any]:
         known = privacy.known_about(tx, person_id)
         held = persons.as_json(tx, person_id, circles, view, everywhere=True) or {}
-        links = [{name: value for name, value in link.items() if name != "url"} for link in held.get("links", ())]
+        links = [without_address(link) for link in held.get("links", ())]
         # A coupon's code is as good as the coupon: how many there are is enough here.
         return {**known, "circles": held.get("circles", {}), "links": links, "coupons": len(held.get("coupons", ()))}
 
