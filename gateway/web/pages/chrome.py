@@ -168,6 +168,7 @@ def _set_words(app: Flask, runtime: Runtime) -> None:
         "share": wording.share,
         "language": language,
         "is_large": is_large,
+        "offset": lambda zone: wording.offset_minutes(zone, now()),
         "zone_name": lambda zone: wording.zone_name(zone, now(), language()),
     }
     app.jinja_env.globals.update(words)

@@ -173,7 +173,8 @@ class RedeemPages:
             raise refused
         if kind == "unknown":
             # Guessing codes is slowed down for each session by itself; Refused 429 ends the request.
-            self._runtime.store.write(lambda tx: UNKNOWN_CODE.count(tx, g.now, who.token_id))
+            now = g.now
+            self._runtime.store.write(lambda tx: UNKNOWN_CODE.count(tx, now, who.token_id))
             return Result(kind, refused.status, code)
         if kind == "other_shop":
             owner = directory.merchant(str(refused.facts.get("merchant", "")))
@@ -207,9 +208,9 @@ class RedeemPages:
         faults: Mapping[str, str] | None = None,
         status: int | None = None,
     ) -> Answer:
-        merchants = who.merchants(directory)
-        done = self._runtime.store.read(lambda tx: scans.redemptions(tx, directory, merchants, g.now))
-        missed = scans.failed(session.get("misses", []), g.now)
+        merchants, now = who.merchants(directory), g.now
+        done = self._runtime.store.read(lambda tx: scans.redemptions(tx, directory, merchants, now))
+        missed = scans.failed(session.get("misses", []), now)
         shops = _shops(directory, merchants)
         chosen = session.get("shop") or (shops[0].slug if len(shops) == 1 else "")
         page = render_template(

@@ -56,7 +56,7 @@ class TillPages:
     def image(self, shop: str, link: str) -> Answer:
         """The QR code of the link that is being shown, and of no other."""
         _, found = self._shop(shop)
-        row = self._runtime.store.read(lambda tx: _newest(tx, found.slug, g.now))
+        row = self._newest(found)
         if row is None or row["id"] != link or row["state"] != "issued":
             abort(404)
         token = self._runtime.link_keys.token(row["id"], row["key_id"])
@@ -77,8 +77,12 @@ class TillPages:
             abort(404)
         return directory, shop
 
+    def _newest(self, shop: Shop) -> Row | None:
+        now = g.now
+        return self._runtime.store.read(lambda tx: _newest(tx, shop.slug, now))
+
     def _values(self, directory: Directory, shop: Shop) -> dict[str, Any]:
-        row = self._runtime.store.read(lambda tx: _newest(tx, shop.slug, g.now))
+        row = self._newest(shop)
         merchant = directory.merchant(shop.merchant)
         return {
             "shop": shop,

@@ -70,13 +70,17 @@ def last_minute(end: datetime) -> datetime:
 
 def zone_name(zone: tzinfo, now: datetime, language: str) -> str:
     """How a page names its zone: `北京时间 (UTC+8)`, `Beijing (UTC+8)`, else the zone's own name."""
-    offset = zone.utcoffset(now) or timedelta()
-    minutes = int(offset.total_seconds()) // 60
+    minutes = offset_minutes(zone, now)
     sign, whole, rest = "-" if minutes < 0 else "+", *divmod(abs(minutes), 60)
     utc = f"UTC{sign}{whole}" + (f":{rest:02d}" if rest else "")
     if zone is BEIJING:
         return f"Beijing ({utc})" if language == ENGLISH else f"北京时间 ({utc})"
     return f"{getattr(zone, 'key', None) or utc} ({utc})"
+
+
+def offset_minutes(zone: tzinfo, now: datetime) -> int:
+    """How far the zone's clocks are ahead of UTC at `now`."""
+    return int((zone.utcoffset(now) or timedelta()).total_seconds()) // 60
 
 
 def as_time(value: datetime | str) -> datetime:

@@ -15,7 +15,7 @@ from gateway.auth.tokens import Holder, Issued
 from gateway.catalog.directory import Directory, LiveChannel
 from gateway.contract.errors import Refused
 from gateway.contract.money import Fen, fen_of_yuan
-from gateway.contract.store import Tx
+from gateway.contract.store import Row, Tx
 from gateway.runtime import Runtime
 from gateway.web.pages import staff
 from gateway.web.pages.chrome import frame_policy, guard
@@ -92,7 +92,7 @@ class SandboxPages:
             guest=guest,
             last=last,
             became=moves.became_of(self._runtime, last) if last is not None else "",
-            gifts=self._runtime.store.read(lambda tx: self._gifts(tx, directory, guest)),
+            gifts=self._gifts(directory, guest),
             zone=directory.zone(None),
         )
 
@@ -112,10 +112,11 @@ class SandboxPages:
         if who is not None and who.may("clerk") and who.sees(coupon["circle"], coupon["merchant"]):
             return answer
         holder = Holder("sandbox", "manager", None, coupon["merchant"])
+        now = g.now
         issued: Issued = runtime.store.write(
-            lambda tx: tokens.issue(tx, runtime.ids, runtime.random, runtime.accounts.keys, g.now, "session", holder)
+            lambda tx: tokens.issue(tx, runtime.ids, runtime.random, runtime.accounts.keys, now, "session", holder)
         )
-        return staff.enter(answer, issued, g.now)
+        return staff.enter(answer, issued, now)
 
     # -- showing it -------------------------------------------------------------------------------------------------
 
@@ -140,7 +141,7 @@ class SandboxPages:
             amount=amount,
             faults=faults,
             zone=zone,
-            code=runtime.store.read(lambda tx: self._usable_code(tx, directory, guest)),
+            code=self._usable_code(directory, guest),
             **self._last(directory, desk, last),
         )
         return page, status
@@ -158,29 +159,37 @@ class SandboxPages:
             "log": desk.exchanges,
         }
 
-    def _gifts(self, tx: Tx, directory: Directory, guest: str) -> list[Gift]:
-        found = []
-        for person in moves.persons_of(tx, self._runtime, directory, guest):
-            for link in links.of_person(tx, person, _LINKS_SHOWN):
-                merchant = directory.merchant(link["merchant"])
-                found.append(
-                    Gift(
-                        token=self._runtime.link_keys.token(link["id"], link["key_id"]),
-                        state=links.state_at(link, g.now),
-                        items=len(links.items_of(link)),
-                        merchant=merchant.name if merchant is not None else link["merchant"],
-                        at=link["created_at"],
-                    )
-                )
-        return sorted(found, key=lambda gift: gift.at, reverse=True)[:_LINKS_SHOWN]
+    def _gifts(self, directory: Directory, guest: str) -> list[Gift]:
+        now = g.now
 
-    def _usable_code(self, tx: Tx, directory: Directory, guest: str) -> str:
+        def ask(tx: Tx) -> list[Row]:
+            persons = moves.persons_of(tx, self._runtime, directory, guest)
+            return [link for person in persons for link in links.of_person(tx, person, _LINKS_SHOWN)]
+
+        found = []
+        for link in sorted(self._runtime.store.read(ask), key=lambda row: str(row["created_at"]), reverse=True):
+            merchant = directory.merchant(link["merchant"])
+            found.append(
+                Gift(
+                    token=self._runtime.link_keys.token(link["id"], link["key_id"]),
+                    state=links.state_at(link, now),
+                    items=len(links.items_of(link)),
+                    merchant=merchant.name if merchant is not None else link["merchant"],
+                    at=link["created_at"],
+                )
+            )
+        return found[:_LINKS_SHOWN]
+
+    def _usable_code(self, directory: Directory, guest: str) -> str:
         """A coupon that the guest may use, the newest; "" for none."""
-        for person in moves.persons_of(tx, self._runtime, directory, guest):
-            held = [one for one in coupons.of_person(tx, person) if coupons.state_at(one, g.now) == "claimed"]
-            if held:
-                return str(max(held, key=lambda one: one["claimed_at"])["code"])
-        return ""
+        now = g.now
+
+        def ask(tx: Tx) -> list[Row]:
+            persons = moves.persons_of(tx, self._runtime, directory, guest)
+            return [coupon for person in persons for coupon in coupons.of_person(tx, person)]
+
+        held = [one for one in self._runtime.store.read(ask) if coupons.state_at(one, now) == "claimed"]
+        return str(max(held, key=lambda one: str(one["claimed_at"]))["code"]) if held else ""
 
     def _back(self, channel: str, guest: str) -> Response:
         amount = request.form.get("amount", _DEFAULT_AMOUNT)[:20]

@@ -26,10 +26,15 @@
     if (!this.stopped) { this.timer = window.setTimeout(function () { self.ask(); }, seconds * 1000); }
   };
 
+  // The time of the last good answer on the shop's clock, which need not be that of this machine.
+  Live.prototype.time = function () {
+    var offset = Number(this.part.getAttribute('data-offset')) || 0;
+    var at = new Date(this.last.getTime() + offset * 60000);
+    return two(at.getUTCHours()) + ':' + two(at.getUTCMinutes()) + ':' + two(at.getUTCSeconds());
+  };
+
   Live.prototype.tell = function () {
-    if (this.clock) {
-      this.clock.textContent = two(this.last.getHours()) + ':' + two(this.last.getMinutes()) + ':' + two(this.last.getSeconds());
-    }
+    if (this.clock) { this.clock.textContent = this.time(); }
   };
 
   Live.prototype.say = function (words) {
@@ -53,7 +58,7 @@
     this.wait = after || Math.min(LONGEST, this.wait * 1.6 * (0.8 + Math.random() * 0.4));
     if (this.misses >= 2 && this.bar) {
       this.part.classList.add('stale');
-      this.say(this.bar.getAttribute('data-stale').replace('{t}', two(this.last.getHours()) + ':' + two(this.last.getMinutes())));
+      this.say(this.bar.getAttribute('data-stale').replace('{t}', this.time().slice(0, 5)));
     }
   };
 
