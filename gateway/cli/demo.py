@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from contextlib import closing, suppress
+from types import FrameType
 
 import click
 
@@ -17,6 +19,8 @@ from gateway.demo.story import Story
 @with_desk
 def demo(desk: Desk, once: bool, port: int) -> None:
     """Three shops with a sandbox platform and a sandbox till, on this machine alone. Ctrl-C stops all of it."""
+    # Told to stop is told to stop everything that was started.
+    signal.signal(signal.SIGTERM, _stop)
     with DemoHouse(desk.home.root, port=port, say=click.echo) as house, closing(Story(house, click.echo)) as story:
         if once:
             story.tell()
@@ -36,3 +40,7 @@ def demo(desk: Desk, once: bool, port: int) -> None:
         click.echo("\nCtrl-C stops all of it.")
         with suppress(KeyboardInterrupt):
             house.wait()
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
