@@ -10,7 +10,11 @@ Two circles: `riverside` with the merchants `hotpot` and `sweets`, `hillside` wi
 
 from __future__ import annotations
 
+import atexit
+import functools
 import itertools
+import shutil
+import tempfile
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -35,6 +39,7 @@ from tests.support.plainpay import Plainpay, paid, refunded
 
 START = datetime(2026, 11, 22, 4, 5, 6, tzinfo=timezone.utc)
 BASE_URL = "https://pay.example.com"
+EMBEDDED = "sqlite:///drainage.db"
 SECRET = "canary-channel-secret"
 PASSWORD = "canary password of tests"
 
@@ -115,6 +120,18 @@ elsewhere = 1
 """
 
 
+@functools.cache
+def _template(sandbox: bool, catalog: str) -> Path:
+    """A home that is made once a process and copied for each test: making one takes longer than most tests."""
+    root = Path(tempfile.mkdtemp(prefix="drainage-tests-"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    made = World.__new__(World)
+    made.home, made.sandbox, made.clock, made._runtimes = Home(root / "home"), sandbox, Clock(), []
+    made._make(catalog, EMBEDDED)
+    made.close()
+    return made.home.root
+
+
 class Clock:
     """Time that moves when a test says so."""
 
@@ -148,23 +165,35 @@ def registry() -> Registry:
     return Registry({"plainpay": Plainpay(), "secondpay": Plainpay("secondpay", stale_after_s=300)})
 
 
+def runtime_of(home: Path, clock: Clock) -> Runtime:
+    """The parts of one process over a world's home; for another process too."""
+    return create(home, environ={}, clock=clock, registry=registry(), hasher=cheap_hasher())
+
+
 class World:
     """See the module. `sandbox` sets `[sandbox] enabled`; `store_url` another store than SQLite in the home."""
 
-    def __init__(
-        self, root: Path, *, sandbox: bool = False, catalog: str = CATALOG, store_url: str = "sqlite:///drainage.db"
-    ) -> None:
+    def __init__(self, root: Path, *, sandbox: bool = False, catalog: str = CATALOG, store_url: str = EMBEDDED) -> None:
         self.home = Home(root / "home")
         self.sandbox = sandbox
         self.clock = Clock()
         self._numbers = itertools.count(1)
         self._tokens: dict[tuple[Any, ...], str] = {}
         self._runtimes: list[Runtime] = []
+        if store_url == EMBEDDED:
+            shutil.copytree(_template(sandbox, catalog), self.home.root)
+            self.runtime = self.another_runtime()
+            self.store = self.runtime.store
+        else:
+            self._make(catalog, store_url)
+
+    def _make(self, catalog: str, store_url: str) -> None:
+        """What `drainage init` and `drainage apply` do."""
         self.home.create()
         self.home.create_master_key(system_random)
         self.home.config_file.write_text(
             f'[server]\nbase_url = "{BASE_URL}"\n[store]\nurl = "{store_url}"\n'
-            f"[sandbox]\nenabled = {'true' if sandbox else 'false'}\n"
+            f"[sandbox]\nenabled = {'true' if self.sandbox else 'false'}\n"
         )
         migrate_store(store_url, self.home.root)
         self.runtime = self.another_runtime()
@@ -174,7 +203,7 @@ class World:
 
     def another_runtime(self) -> Runtime:
         """What a second worker process has: parts of its own over the same home. Same clock."""
-        made = create(self.home.root, environ={}, clock=self.clock, registry=registry(), hasher=cheap_hasher())
+        made = runtime_of(self.home.root, self.clock)
         self._runtimes.append(made)
         return made
 

@@ -37,7 +37,7 @@ def circles_blueprint(surface: Surface) -> Blueprint:
         return found
 
     @blueprint.post("/shares")
-    @surface.operation("manager", "shares", Share, status=201, refusals=(404,))
+    @surface.operation("manager", "shares", Share, status=201, refusals=(404, 409))
     def share(json: NewShare) -> tuple[dict[str, Any], int]:
         """An invitation in a person's name; who takes it up has him as the source of his tag."""
         circle = _circle_for(principal(), runtime.directory(), json.circle)
@@ -55,15 +55,17 @@ def circles_blueprint(surface: Surface) -> Blueprint:
 
 
 def _circle_for(asker: Principal, directory: Directory, named: str | None) -> str:
-    """The circle that is meant. Raises Refused: `not_found` for one out of scope, `invalid` where none is clear."""
+    """The circle that is meant. Raises Refused: `not_found` for one out of scope, `ambiguous` where none is named."""
     circles = asker.circles(directory)
     known = directory.catalog.circles.keys() if circles is None else circles & directory.catalog.circles.keys()
     if named is not None:
         if named not in known:
             raise Refused("not_found", 404)
         return named
-    if len(known) != 1:
-        raise Refused("invalid", 422, fields={"circle": "say which of your circles"})
+    if not known:
+        raise Refused("not_found", 404)
+    if len(known) > 1:
+        raise Refused("ambiguous", 409, circles=sorted(known))
     return next(iter(known))
 
 

@@ -59,11 +59,11 @@ def _clerk(runtime: Runtime) -> Clerk:
 
 
 def _bill(runtime: Runtime, json: RedeemBill) -> Bill:
-    """Raises Refused `invalid` (422) for a shop that is none of his."""
+    """Raises Refused `no_such_shop` (404) for a shop that is none of his."""
     if json.shop is not None:
         shop = runtime.directory().shop(json.shop)
         if shop is None or not _clerk(runtime).serves(shop.merchant):
-            raise Refused("invalid", 422, fields={"shop": "no shop of yours"})
+            raise Refused("no_such_shop", 404)
     return Bill(json.amount_fen, json.transaction_id, json.shop)
 
 

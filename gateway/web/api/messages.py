@@ -8,8 +8,8 @@ from typing import Final
 MESSAGES: Final[Mapping[str, tuple[str, str]]] = {
     "already_redeemed": ("The coupon has been used already; `redeemed` tells when and where.", "此券已核销。"),
     "ambiguous": (
-        "Several providers have a payment of this number; add ?provider=.",
-        "多个支付平台有此单号, 请指定 provider。",
+        "More than one fits; say which: ?provider= for a payment, `circle` for a share.",
+        "存在多个匹配项, 请指定 provider 或 circle。",
     ),
     "bad_request": ("The request cannot be read.", "请求无法解析。"),
     "below_minimum": ("The bill is below the coupon's minimum spend.", "未达到最低消费金额。"),
@@ -28,6 +28,7 @@ MESSAGES: Final[Mapping[str, tuple[str, str]]] = {
     "invalid": ("Some fields do not hold; `fields` tells which and why.", "字段有误, 详见 fields。"),
     "method_not_allowed": ("This address does not take this method.", "不支持该请求方法。"),
     "no_such_coupon": ("There is no coupon with this code.", "没有这张券。"),
+    "no_such_shop": ("There is no such shop, or it is not yours.", "没有这家门店。"),
     "not_found": ("There is no such thing, or it is not yours to see.", "不存在或无权查看。"),
     "not_for_sale": ("This item cannot be bought.", "该商品不可购买。"),
     "not_paid": ("The order has not been paid.", "订单未支付。"),

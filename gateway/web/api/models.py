@@ -67,7 +67,9 @@ class PaymentQuery(Body):
 class PageQuery(Body):
     """Which page of a list."""
 
-    cursor: Text | None = Field(None, description="`next` of the page before")
+    cursor: Annotated[str, Field(pattern=r"^[0-9a-z]{1,60}$")] | None = Field(
+        None, description="`next` of the page before"
+    )
 
 
 class Source(Answer):
