@@ -1,12 +1,20 @@
-"""`drainage adapters`: what is installed."""
+"""`drainage adapters`: what is installed, whether it conforms, and a beginning for a new one."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
 
 import click
 
 from gateway.catalog.registry import installed, provider_of
+from gateway.checks import matching
+from gateway.cli import conform, skeleton
 from gateway.cli.common import Desk, Group, json_option, print_rows, with_desk
 from gateway.config import load_config, process_environ
+from gateway.contract.errors import Refused
+
+_SLUG: Final = matching(r"[a-z][a-z0-9_]{1,30}", "2 to 31 small letters, digits and underlines, a letter first")
 
 
 @click.group(cls=Group)
@@ -30,3 +38,27 @@ def list_(desk: Desk, as_json: bool) -> None:
         for slug, adapter in registry.adapters.items()
     ]
     print_rows(rows, ("adapter", "provider", "stale_after_s", "sandbox"), as_json=as_json)
+
+
+@adapters.command()
+@click.argument("name")
+@with_desk
+def check(desk: Desk, name: str) -> None:
+    """Run the conformance kit against an installed adapter. Exit status 1 unless all of it passes."""
+    allow = load_config(desk.home.root, process_environ()).plugins.allow
+    if not conform.run(conform.test_module(installed(allow), name, allow)):
+        raise Refused("not_conforming", 409, f"{name} does not hold what every adapter has to hold")
+    click.echo(f"{name} conforms")
+
+
+@adapters.command()
+@click.argument("name")
+@click.option("--in", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), default=".")
+def new(name: str, folder: Path) -> None:
+    """Write a skeleton package for a new adapter, which passes the kit as it is."""
+    try:
+        slug = _SLUG(name)
+    except ValueError as fault:
+        raise Refused("bad_name", 422, f"the name {fault}") from None
+    for path in skeleton.write(slug, folder):
+        click.echo(path)
