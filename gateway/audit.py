@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 from gateway.contract.clock import to_text
 from gateway.contract.store import Row, Tx
 
-_FIELDS = ("seq", "at", "who", "action", "object", "before", "after", "request_id")
+_TRIMMED: Final = "audit_trimmed"
+_FIELDS: Final = ("seq", "at", "who", "action", "object", "before", "after", "request_id")
 
 
 def record(
@@ -46,16 +47,37 @@ def record(
 
 
 def first_broken(tx: Tx) -> int | None:
-    """The number of the first row that was changed or is missing; None when the chain holds."""
-    previous, expected = "", None
+    """The number of the first row that was changed or follows a missing one; None when the chain holds."""
+    seq, previous = _beginning(tx)
     for row in tx.all("SELECT seq, at, who, action, object, before, after, request_id, hash FROM audit ORDER BY seq"):
-        # Rows older than the retention are gone from the front; the chain is checked from the first one left.
-        if expected is not None and (row["seq"] != expected or row["hash"] != _chained(previous, row)):
+        if row["seq"] != seq + 1 or row["hash"] != _chained(previous, row):
             return int(row["seq"])
-        if expected is None and row["seq"] == 1 and row["hash"] != _chained("", row):
-            return 1
-        previous, expected = row["hash"], row["seq"] + 1
+        seq, previous = row["seq"], row["hash"]
     return None
+
+
+def trim(tx: Tx, before: datetime, most: int) -> int:
+    """Drop up to `most` rows older than `before` from the front; how many. The chain goes on from where it was cut."""
+    last = tx.one(
+        "SELECT seq, hash FROM (SELECT seq, at, hash FROM audit ORDER BY seq LIMIT :most) front "
+        "WHERE at < :before ORDER BY seq DESC LIMIT 1",
+        {"most": most, "before": to_text(before)},
+    )
+    # The last row stays, for the next one is chained to it.
+    if last is None or tx.one("SELECT seq FROM audit WHERE seq > :seq LIMIT 1", {"seq": last["seq"]}) is None:
+        return 0
+    tx.run(
+        "INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = :value",
+        {"name": _TRIMMED, "value": json.dumps([last["seq"], last["hash"]])},
+    )
+    return tx.run("DELETE FROM audit WHERE seq <= :seq", {"seq": last["seq"]})
+
+
+def _beginning(tx: Tx) -> tuple[int, str]:
+    """Number and hash of the last row that was trimmed."""
+    row = tx.one("SELECT value FROM meta WHERE name = :name", {"name": _TRIMMED})
+    seq, digest = json.loads(row["value"]) if row is not None else (0, "")
+    return int(seq), str(digest)
 
 
 def _chained(previous: str, row: Mapping[str, Any] | Row) -> str:

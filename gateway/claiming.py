@@ -101,10 +101,14 @@ class Claiming:
             raise Refused(page.view, 410)
         if page.view in {"sold_out", "paused"}:
             raise Refused(page.view, 409)
-        if page.view == "claimed" or not links.claim(tx, link["id"], now):
+        if page.view == "claimed":
             return page
+        if not links.claim(tx, link["id"], now):
+            # Somebody was quicker between the look and the claim: look again at what he made of it.
+            return self._claim(tx, directory, token, now, person)
         made = 0
-        for offered in page.items:
+        # In one order for all, so that two claims never wait for each other's stock.
+        for offered in sorted(page.items, key=lambda offered: offered.item.slug):
             # Stock is taken item by item: what ran out meanwhile is told, the rest is his.
             if offered.state == "open" and coupons.take_stock(tx, offered.item):
                 coupons.create(

@@ -139,9 +139,41 @@ def void(tx: Tx, coupon: Row, now: datetime, reason: str) -> bool:
     """Make an unused coupon worthless and give back its stock and budget; False when it was not unused."""
     changed = _close(tx, coupon["code"], now, "void", reason)
     if changed:
-        return_stock(tx, coupon["item"])
-        budget.give_back(tx, coupon["origin"], coupon["item"])
+        _release(tx, coupon)
     return changed
+
+
+def _release(tx: Tx, coupon: Row) -> None:
+    return_stock(tx, coupon["item"])
+    budget.give_back(tx, coupon["origin"], coupon["item"])
+
+
+def note_refunded(tx: Tx, coupon: Row, now: datetime) -> bool:
+    """Mark a used coupon as one whose payment came back; False when it is not in use, or is marked already."""
+    return bool(
+        tx.run(
+            "UPDATE coupons SET closed_at = :now, closed_reason = 'refunded' "
+            "WHERE code = :code AND state = 'redeemed' AND closed_reason IS NULL",
+            {"now": to_text(now), "code": coupon["code"]},
+        )
+    )
+
+
+def unuse(tx: Tx, coupon: Row) -> Row | None:
+    """A redemption was reversed: the coupon as it is now, `claimed` again, or `void` when its payment came back.
+
+    None when it was not in use.
+    """
+    after = tx.one(
+        "UPDATE coupons SET state = CASE WHEN closed_reason = 'refunded' THEN 'void' ELSE 'claimed' END "
+        "WHERE code = :code AND state = 'redeemed' RETURNING *",
+        {"code": coupon["code"]},
+    )
+    if after is not None:
+        budget.unspend(tx, coupon["origin"], coupon["item"])
+        if after["state"] == "void":
+            _release(tx, coupon)
+    return after
 
 
 def expire(tx: Tx, coupon: Row, now: datetime) -> bool:

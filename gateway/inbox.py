@@ -77,6 +77,20 @@ def record_delivery(
     )
 
 
+def lock_transaction(tx: Tx, transaction_id: str) -> None:
+    """Everything that concerns one transaction number follows each other: payment, refunds, redemptions on it."""
+    tx.lock(f"transaction:{transaction_id}")
+
+
+def link_redemptions(tx: Tx, payment: str, transaction_id: str, merchant: str) -> None:
+    """Redemptions of this merchant's coupons that named the number before its payment came (R060)."""
+    tx.run(
+        "UPDATE redemptions SET payment = :payment WHERE transaction_id = :transaction AND payment IS NULL "
+        "AND EXISTS (SELECT 1 FROM coupons c WHERE c.code = redemptions.coupon AND c.merchant = :merchant)",
+        {"payment": payment, "transaction": transaction_id, "merchant": merchant},
+    )
+
+
 def find_payment(tx: Tx, provider: str, mch_id: str, transaction_id: str) -> Row | None:
     """The payment that this event key names."""
     return tx.one(

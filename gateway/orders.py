@@ -62,7 +62,7 @@ class Ordering:
         if item is None or not 1 <= quantity <= MOST_UNITS:
             raise Refused("not_found", 404)
         merchant = directory.merchant(item.merchant)
-        if item.price_fen <= 0 or item.paused or merchant is None:
+        if item.price_fen <= 0 or item.paused or merchant is None or merchant.paused:
             raise Refused("not_for_sale", 409)
 
         def make(tx: Tx) -> Row:
@@ -184,17 +184,21 @@ class Ordering:
 def close_overdue(tx: Tx, now: datetime, most: int) -> int:
     """Close unpaid orders whose hold is over and put their stock back; how many."""
     rows = tx.all(
-        "SELECT * FROM orders WHERE state = 'created' AND expires_at <= :now ORDER BY expires_at LIMIT :most",
+        "SELECT * FROM orders WHERE state = 'created' AND expires_at <= :now ORDER BY expires_at, id LIMIT :most",
         {"now": to_text(now), "most": most},
     )
+    closed = 0
     for order in rows:
+        # A payment under way has it: by its clock the hold may just not be over.
+        tx.lock(f"order:{order['id']}")
         if tx.run(
             "UPDATE orders SET state = 'closed', holds_stock = 0, closed_reason = 'unpaid' "
             "WHERE id = :id AND state = 'created'",
             {"id": order["id"]},
         ):
             coupons.return_stock(tx, order["item"], order["quantity"])
-    return len(rows)
+            closed += 1
+    return closed
 
 
 def _order(tx: Tx, id_: str) -> Row:

@@ -38,7 +38,7 @@ def put(
     give_up_after: timedelta | None = None,
     due_at: datetime | None = None,
 ) -> str:
-    """Owe one thing; its id. `object_` is what it concerns: things about one object are done in order."""
+    """Owe one thing; its id. `object_` is what it concerns, for the eyes of whoever finds it parked."""
     id_ = ids.new("ob", now)
     tx.run(
         "INSERT INTO outbox (id, topic, object, payload, state, due_at, give_up_at, created_at) "
@@ -74,7 +74,7 @@ def lease(tx: Tx, now: datetime, seconds: int, most: int) -> list[Row]:
         # The condition is asked again: another worker may have been quicker.
         got = tx.one(
             "UPDATE outbox SET leased_until = :until, tries = tries + 1 WHERE id = :id AND state = 'due' "
-            "AND (leased_until IS NULL OR leased_until <= :now) RETURNING *",
+            "AND due_at <= :now AND (leased_until IS NULL OR leased_until <= :now) RETURNING *",
             {"until": to_text(now + timedelta(seconds=seconds)), "id": row["id"], "now": to_text(now)},
         )
         if got is not None:
@@ -91,14 +91,18 @@ def done(tx: Tx, now: datetime, id_: str) -> None:
 
 
 def failed(tx: Tx, now: datetime, row: Row, error: str) -> str:
-    """It failed: due again later, or parked when its time is over; the new state."""
+    """It failed: due again later, or parked when its time is over; the new state.
+
+    A worker whose lease had run out may come with this after another has done it: then it stays done.
+    """
     again = now + backoff(row["tries"])
     state = "due" if row["give_up_at"] is None or to_text(again) <= row["give_up_at"] else "parked"
-    tx.run(
-        "UPDATE outbox SET state = :state, due_at = :due, leased_until = NULL, last_error = :error WHERE id = :id",
+    changed = tx.run(
+        "UPDATE outbox SET state = :state, due_at = :due, leased_until = NULL, last_error = :error "
+        "WHERE id = :id AND state = 'due'",
         {"state": state, "due": to_text(again), "error": error[:300], "id": row["id"]},
     )
-    return state
+    return state if changed else "done"
 
 
 def drop(tx: Tx, now: datetime, id_: str, why: str) -> None:

@@ -128,8 +128,7 @@ def merge(tx: Tx, ids: IdFactory, now: datetime, *, winner: str, loser: str, by:
     Tags: where both have a live one in a circle the older stays (first source wins) and the younger rests as `merged`.
     Raises Refused `not_mergeable`.
     """
-    for person in sorted((winner, loser)):
-        tx.lock(f"person:{person}")
+    _hold_still(tx, winner, loser)
     rows = tx.all(
         "SELECT id FROM persons WHERE id IN (:winner, :loser) AND merged_into IS NULL",
         {"winner": winner, "loser": loser},
@@ -152,11 +151,29 @@ def merge(tx: Tx, ids: IdFactory, now: datetime, *, winner: str, loser: str, by:
     return id_
 
 
+def _hold_still(tx: Tx, *persons: str) -> None:
+    """Nobody recognises these persons, or decides about them, until this transaction ends."""
+    known_by: set[bytes] = set()
+    for person in persons:
+        rows = tx.all(
+            "SELECT i.blind FROM identities i JOIN persons p ON p.id = i.person "
+            "WHERE p.id = :person OR p.merged_into = :person",
+            {"person": person},
+        )
+        known_by.update(bytes(row["blind"]) for row in rows)
+    for blind in sorted(known_by):
+        tx.lock(f"identity:{blind.hex()}")
+    for person in sorted(persons):
+        tx.lock(f"person:{person}")
+
+
 def _rest_younger_tags(tx: Tx, person: Person, merge_id: str, now: datetime) -> None:
     marks, params = in_group(person)
     seen: set[str] = set()
     for tag in tx.all(
-        f"SELECT id, circle FROM tags WHERE state = 'active' AND person IN ({marks}) ORDER BY created_at, id", params
+        f"SELECT id, circle FROM tags WHERE state = 'active' AND expires_at > :now AND person IN ({marks}) "
+        f"ORDER BY created_at, id",
+        {**params, "now": to_text(now)},
     ):
         if tag["circle"] in seen:
             tx.run(
@@ -177,17 +194,23 @@ def unmerge(tx: Tx, now: datetime, merge_id: str, by: str) -> None:
     if row["undone_at"] is not None:
         raise Refused("already_undone", 409)
     winner, loser = row["winner"], row["loser"]
-    for person in sorted((winner, loser)):
-        tx.lock(f"person:{person}")
+    _hold_still(tx, winner, loser)
     standing = tx.one("SELECT merged_into FROM persons WHERE id = :id", {"id": loser})
     if standing is None or standing["merged_into"] != winner:
         raise Refused("merged_since", 409, "undo the later merge first")
-    earlier = tx.all("SELECT loser FROM merges WHERE winner = :loser AND undone_at IS NULL", {"loser": loser})
     tx.run("UPDATE persons SET merged_into = NULL WHERE id = :loser", {"loser": loser})
-    for one in earlier:
-        tx.run("UPDATE persons SET merged_into = :loser WHERE id = :id", {"loser": loser, "id": one["loser"]})
+    # Whom the loser had absorbed, and whom those had absorbed before, goes with it.
     tx.run(
-        "UPDATE tags SET state = 'active', merge = NULL, closed_at = NULL WHERE merge = :merge AND state = 'merged'",
+        "WITH RECURSIVE below (id) AS (SELECT loser FROM merges WHERE winner = :loser AND undone_at IS NULL "
+        "UNION SELECT m.loser FROM merges m JOIN below b ON m.winner = b.id WHERE m.undone_at IS NULL) "
+        "UPDATE persons SET merged_into = :loser WHERE id IN (SELECT id FROM below)",
+        {"loser": loser},
+    )
+    # A person who was tagged anew meanwhile keeps that tag: one live tag a circle.
+    tx.run(
+        "UPDATE tags SET state = 'active', merge = NULL, closed_at = NULL WHERE merge = :merge AND state = 'merged' "
+        "AND NOT EXISTS (SELECT 1 FROM tags o WHERE o.person = tags.person AND o.circle = tags.circle "
+        "AND o.state = 'active')",
         {"merge": merge_id},
     )
     tx.run(

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
 
-from gateway import audit, coupons
+from gateway import audit, coupons, inbox, refunds
 from gateway.contract.clock import from_text, to_text
 from gateway.contract.errors import Refused
 from gateway.contract.ids import IdFactory
@@ -93,11 +93,16 @@ class Redeeming:
         return self.store.write(use)
 
     def _use(self, tx: Tx, code: str, clerk: Clerk, key: str, bill: Bill, now: datetime) -> dict[str, Any]:
+        if bill.transaction_id is not None:
+            # The payment may be coming in at this moment; whichever of the two is later sees the other.
+            inbox.lock_transaction(tx, bill.transaction_id)
         coupon = _coupon(tx, code, clerk)
         _usable(tx, coupon, bill, now)
         if not tx.run(
             "UPDATE coupons SET state = 'redeemed' WHERE code = :code AND state = 'claimed'", {"code": coupon["code"]}
         ):
+            # Somebody was quicker between the look and the use: his deed is the reason that is told.
+            _usable(tx, _coupon(tx, code, clerk), bill, now)
             raise Refused("already_redeemed", 409)
         payment = None
         if bill.transaction_id is not None:
@@ -131,13 +136,15 @@ class Redeeming:
     def reverse(self, code: str, clerk: Clerk, reason: str, now: datetime) -> dict[str, Any]:
         """Undo a redemption (R062): the coupon is `claimed` again, its budget reserved again.
 
+        Where the payment that gave it came back meanwhile, it is `void` instead, and the loss is undone (R061).
         Raises Refused: `no_such_coupon` 404, `wrong_merchant` 403, with 409 `not_redeemed`, `too_late`.
         """
 
         def undo(tx: Tx) -> dict[str, Any]:
             coupon = _coupon(tx, code, clerk)
             used = tx.one(
-                "SELECT id, at FROM redemptions WHERE coupon = :code AND reversed_at IS NULL", {"code": coupon["code"]}
+                "SELECT id, at, discount_fen FROM redemptions WHERE coupon = :code AND reversed_at IS NULL",
+                {"code": coupon["code"]},
             )
             if coupon["state"] != "redeemed" or used is None:
                 raise Refused("not_redeemed", 409)
@@ -149,15 +156,13 @@ class Redeeming:
                 {"now": to_text(now), "by": clerk.name, "reason": reason, "id": used["id"]},
             ):
                 raise Refused("not_redeemed", 409)
-            tx.run(
-                "UPDATE coupons SET state = 'claimed' WHERE code = :code AND state = 'redeemed'",
-                {"code": coupon["code"]},
-            )
-            budget.unspend(tx, coupon["origin"], coupon["item"])
-            after = {"state": "claimed", "reason": reason}
+            again = coupons.unuse(tx, coupon)
+            if again is None:
+                raise Refused("not_redeemed", 409)
+            if again["state"] == "void":
+                refunds.undo_loss(tx, self.ids, now, again, used)
+            after = {"state": again["state"], "reason": reason}
             _audit(tx, now, clerk, "coupon.reverse", coupon["code"], {"state": "redeemed"}, after)
-            again = coupons.by_code(tx, coupon["code"])
-            assert again is not None  # it was there a moment ago in this transaction
             return coupons.as_json(tx, again, now)
 
         return self.store.write(undo)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from gateway import coupons, inbox, incidents, links
+from gateway import coupons, inbox, incidents, links, rewards
 from gateway.contract.events import RefundEvent
 from gateway.contract.ids import IdFactory
 from gateway.contract.store import Row, Tx
@@ -32,6 +33,16 @@ def remainder(amount_fen: int, refunded_so_far_fen: int, refund_fen: int, told_t
         # Totals may be told out of order; what is refunded never becomes unrefunded.
         total = max(told_total_fen, refunded_so_far_fen)
     return Remainder(total, amount_fen - total)
+
+
+def left_after(amount_fen: int, told: Iterable[Row]) -> int:
+    """Pure: what these refunds (rows of `refunds`) leave of a payment; those beyond it change nothing."""
+    refunded = 0
+    for refund in told:
+        rest = remainder(amount_fen, refunded, refund["refund_fen"], refund["refunded_total_fen"])
+        if not rest.excess:
+            refunded = rest.refunded_fen
+    return amount_fen - refunded
 
 
 def take_in(tx: Tx, ids: IdFactory, now: datetime, event: RefundEvent, payment: Row | None, min_amount_fen: int) -> str:
@@ -71,31 +82,46 @@ def claw_back(tx: Tx, ids: IdFactory, now: datetime, payment: Row) -> None:
     withdrawn = []
     for link in links.of_payment(tx, payment["id"]):
         changed = links.close(tx, link, now, "revoked", "refunded")
+        used = False
         for coupon in links.claimed_coupons(tx, [link["id"]]):
-            if coupon["state"] == "redeemed":
-                _book_loss(tx, ids, now, payment, coupon)
+            # Voiding asks for the state once more: a clerk may be using the coupon at this moment.
+            if coupons.void(tx, coupon, now, "refunded"):
+                changed = True
             else:
-                changed |= coupons.void(tx, coupon, now, "refunded")
+                used |= _book_loss(tx, ids, now, coupon)
         if changed:
             withdrawn.append(inbox.Decision(f"{links.SHOWN_AS[link['purpose']]}_link", "refused", "refunded"))
-    inbox.add_decisions(tx, payment, withdrawn)
+            if link["purpose"] == "source" and not used:
+                rewards.forget_source(tx, link)
+    if withdrawn:
+        inbox.add_decisions(tx, payment, withdrawn)
 
 
-def _book_loss(tx: Tx, ids: IdFactory, now: datetime, payment: Row, coupon: Row) -> None:
+def _book_loss(tx: Tx, ids: IdFactory, now: datetime, coupon: Row) -> bool:
+    """Write down that the coupon was used although its payment came back; False when it was not used, or is noted."""
+    if not coupons.note_refunded(tx, coupon, now):
+        return False
     used = tx.one(
         "SELECT id, discount_fen FROM redemptions WHERE coupon = :code AND reversed_at IS NULL",
         {"code": coupon["code"]},
     )
-    if used is None or used["discount_fen"] <= 0:
-        return
-    key = f"loss:{used['id']}"
-    book.transfer(
-        tx,
-        ids.new("tr", now),
-        key,
-        book.Account(f"circle:{payment['circle']}", "losses", overdraft=True),
+    if used is not None and used["discount_fen"] > 0:
+        losses, given = _loss_accounts(coupon)
+        why = "a refunded payment's coupon was used"
+        book.transfer(tx, ids.new("tr", now), f"loss:{used['id']}", losses, given, used["discount_fen"], why, now)
+    return True
+
+
+def undo_loss(tx: Tx, ids: IdFactory, now: datetime, coupon: Row, redemption: Row) -> None:
+    """The redemption (id, discount_fen) that was written down as a loss has been reversed."""
+    if redemption["discount_fen"] > 0:
+        losses, given = _loss_accounts(coupon)
+        key = f"loss-undone:{redemption['id']}"
+        book.transfer(tx, ids.new("tr", now), key, given, losses, redemption["discount_fen"], "reversed", now)
+
+
+def _loss_accounts(coupon: Row) -> tuple[book.Account, book.Account]:
+    return (
+        book.Account(f"circle:{coupon['circle']}", "losses", overdraft=True),
         book.Account(f"merchant:{coupon['merchant']}", "given_for_refunded"),
-        used["discount_fen"],
-        "a refunded payment's coupon was used",
-        now,
     )

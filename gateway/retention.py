@@ -1,10 +1,11 @@
-"""What is kept no longer than it must be: raw payloads, quarantine, answers to old requests. In small batches."""
+"""What is kept no longer than it must be: payloads, quarantine, old answers, old audit rows. In small batches."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Final
 
+from gateway import audit
 from gateway.contract.clock import to_text
 from gateway.contract.ids import floor_id
 from gateway.contract.store import Tx
@@ -21,6 +22,7 @@ def sweep(tx: Tx, keep: Retention, now: datetime, most: int) -> int:
         + _forget_refused(tx, floor_id("d", now - timedelta(days=keep.quarantine_days)), most)
         + _bound_quarantine(tx, keep.quarantine_bytes, most)
         + _forget_answers(tx, now - ANSWERS_FOR, most)
+        + audit.trim(tx, now - timedelta(days=keep.audit_days), most)
     )
 
 
@@ -55,14 +57,15 @@ def _forget_refused(tx: Tx, floor: str, most: int) -> int:
 
 
 def _bound_quarantine(tx: Tx, quota: int, most: int) -> int:
-    """Beyond the quota the oldest refused bytes go first."""
+    """Beyond the quota the oldest refused bytes go first, and no more of them than needed."""
     kept = tx.one("SELECT sum(length(sealed)) AS n FROM deliveries WHERE outcome = 'refused' AND sealed IS NOT NULL")
     if kept is None or int(kept["n"] or 0) <= quota:
         return 0
     return tx.run(
-        "UPDATE deliveries SET sealed = NULL WHERE id IN (SELECT id FROM deliveries "
-        "WHERE outcome = 'refused' AND sealed IS NOT NULL ORDER BY id LIMIT :most)",
-        {"most": most},
+        "UPDATE deliveries SET sealed = NULL WHERE id IN (SELECT id FROM ("
+        "SELECT id, sum(length(sealed)) OVER (ORDER BY id DESC) AS newer_and_own FROM deliveries "
+        "WHERE outcome = 'refused' AND sealed IS NOT NULL) kept WHERE newer_and_own > :quota ORDER BY id LIMIT :most)",
+        {"quota": quota, "most": most},
     )
 
 

@@ -11,7 +11,7 @@ from datetime import datetime, tzinfo
 from gateway import coupons, incidents, links, tagging
 from gateway.catalog.specs import Item, Offer
 from gateway.contract.ids import IdFactory
-from gateway.contract.store import Tx
+from gateway.contract.store import Row, Tx
 from gateway.inbox import Decision, Place
 from gateway.ledger import budget, limits
 from gateway.offer import Choice, Eligible, choose
@@ -45,14 +45,7 @@ def payer_link(
 ) -> Decision:
     """The link that a tagged payer gets (R030, R033, R039–R042)."""
     offer = rules.offer
-    caps = limits.windows(
-        f"link:{offer.circle}:{payer.id}",
-        now,
-        rules.zone,
-        per_day=offer.per_person_per_day,
-        per_week=offer.per_person_per_week,
-        total=offer.per_person,
-    )
+    caps = _caps(payer, now, rules)
     hit = limits.reached(tx, caps)
     if hit is not None:
         return Decision("payer_link", "refused", hit.reason)
@@ -127,7 +120,7 @@ def welcome_link(
     new = links.NewLink(
         place.circle, place.merchant, place.shop, payer.id, "payer", offer.slug, choice, offer.link_days, payment
     )
-    return _issue(tx, ids, keys, now, new, [], _budgets(offer, now, rules.zone), "payer_link")
+    return _issue(tx, ids, keys, now, new, _caps(payer, now, rules), _budgets(offer, now, rules.zone), "payer_link")
 
 
 def source_link(
@@ -155,12 +148,7 @@ def source_link(
     if tagging.is_ring(tx, place.circle, payer, bringer):
         incidents.raise_(tx, ids, now, "ring", f"{min(payer.id, bringer.id)}+{max(payer.id, bringer.id)}")
         return Decision("source_link", "refused", "ring")
-    once = limits.Limit(
-        f"source:{offer.circle}:{bringer.id}:{payer.id}",
-        offer.source_first_payments,
-        limits.FOREVER,
-        "already_rewarded",
-    )
+    once = _once(offer.circle, bringer.id, payer.id, offer.source_first_payments)
     choice = Choice((item,), 1, {}, payment)
     new = links.NewLink(
         place.circle,
@@ -176,6 +164,27 @@ def source_link(
     )
     budgets = [budget.Budget(f"source:{offer.circle}", offer.source_budget_fen)] if offer.source_budget_fen else []
     return _issue(tx, ids, keys, now, new, [once], budgets, "source_link")
+
+
+def forget_source(tx: Tx, link: Row) -> None:
+    """A source's reward was withdrawn unused with its payment: the next payment may bring it (R035)."""
+    limits.give_back(tx, [_once(link["circle"], link["person"], link["about"], 1)])
+
+
+def _once(circle: str, bringer: str, payer: str, cap: int) -> limits.Limit:
+    return limits.Limit(f"source:{circle}:{bringer}:{payer}", cap, limits.FOREVER, "already_rewarded")
+
+
+def _caps(payer: Person, now: datetime, rules: Rules) -> list[limits.Limit]:
+    """How many links a person may have (R033), the welcome link included."""
+    return limits.windows(
+        f"link:{rules.offer.circle}:{payer.id}",
+        now,
+        rules.zone,
+        per_day=rules.offer.per_person_per_day,
+        per_week=rules.offer.per_person_per_week,
+        total=rules.offer.per_person,
+    )
 
 
 def _issue(

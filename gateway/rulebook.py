@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from gateway.catalog.directory import Directory
-from gateway.catalog.specs import Merchant
+from gateway.catalog.specs import Item, Merchant
 from gateway.offer import eligible
 from gateway.rewards import Rules
 
@@ -33,14 +34,20 @@ def _worked_out(directory: Directory, merchant: Merchant, shop: str | None) -> R
     circle = directory.circle(merchant.circle)
     assert circle is not None  # the catalogue holds every merchant's circle
     offer = directory.offer(circle.slug)
-    items = directory.items_of(circle.slug)
+    items = {item.slug: _as_offered(directory, item) for item in directory.items_of(circle.slug)}
     return Rules(
         offer=offer,
-        eligible=eligible(merchant.slug, items, partial(directory.relation, merchant.slug)),
-        welcome=directory.item(circle.welcome_item) if circle.welcome_item else None,
-        source_item=directory.item(offer.source_item) if offer.source_item else None,
+        eligible=eligible(merchant.slug, items.values(), partial(directory.relation, merchant.slug)),
+        welcome=items.get(circle.welcome_item),
+        source_item=items.get(offer.source_item),
         zone=directory.zone(shop),
         min_amount_fen=circle.min_amount_fen,
         tag_days=circle.tag_days,
         last_touch=circle.last_touch,
     )
+
+
+def _as_offered(directory: Directory, item: Item) -> Item:
+    """A paused merchant's items are paused with him (R043)."""
+    owner = directory.merchant(item.merchant)
+    return replace(item, paused=True) if owner is not None and owner.paused else item

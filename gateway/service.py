@@ -126,7 +126,7 @@ class TakeIn:
         identities: tuple[people.Identity, ...],
         now: datetime,
     ) -> Taken:
-        tx.lock(f"event:{event.provider}:{event.transaction_id}")
+        inbox.lock_transaction(tx, event.transaction_id)
         known = inbox.find_payment(tx, event.provider, event.mch_id, event.transaction_id)
         if known is not None:
             inbox.record_delivery(tx, delivery, "seen", payment=known["id"])
@@ -139,7 +139,7 @@ class TakeIn:
         person = people.recognise(tx, self.ids, now, identities) if identities else None
         rules = self.rulebook.rules(directory, merchant, place.shop)
         waiting = inbox.waiting_refunds(tx, event)
-        left_fen = event.amount_fen - sum(refund["refund_fen"] for refund in waiting)
+        left_fen = refunds.left_after(event.amount_fen, waiting)
         before, after, decisions = self._decide(tx, event, left_fen, id_, place, person, rules, now)
         inbox.record_delivery(tx, delivery, "processed", payment=id_)
         inbox.record_payment(
@@ -154,10 +154,7 @@ class TakeIn:
             decisions=decisions,
         )
         self._meet_refunds(tx, waiting, event, rules.min_amount_fen, now)
-        tx.run(
-            "UPDATE redemptions SET payment = :payment WHERE transaction_id = :transaction AND payment IS NULL",
-            {"payment": id_, "transaction": event.transaction_id},
-        )
+        inbox.link_redemptions(tx, id_, event.transaction_id, place.merchant)
         return Taken("processed", delivery.id, event, None, id_)
 
     def _decide(
@@ -240,7 +237,7 @@ class TakeIn:
         delivery: Delivery,
         now: datetime,
     ) -> Taken:
-        tx.lock(f"event:{event.provider}:{event.transaction_id}")
+        inbox.lock_transaction(tx, event.transaction_id)
         payment = inbox.find_payment(tx, event.provider, event.mch_id, event.transaction_id)
         payment_id = payment["id"] if payment is not None else None
         if inbox.find_refund(tx, event) is not None:

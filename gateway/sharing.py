@@ -75,6 +75,8 @@ class Sharing:
 
         def take_up(tx: Tx) -> Outcome:
             share = _live(tx, token, now)
+            if share["circle"] != circle.slug:
+                raise Refused("not_found", 404)
             source = people.look_up(tx, share["person"])
             visitor = people.recognise(tx, self.ids, now, known_by)
             tx.lock(f"person:{visitor.id}")

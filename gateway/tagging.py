@@ -83,6 +83,9 @@ def tag(
     `origin` is the payment or share that caused it.
     """
     _close_expired(tx, circle, person, now)
+    if len(person.group) > 1 and _has_active(tx, circle, person):
+        # The unique index knows one id only; a merged person may carry the tag under another of his.
+        return None
     id_ = ids.new("tag", now)
     row = tx.one(
         "INSERT INTO tags (id, circle, person, state, source_type, source_id, mode, origin, created_at, expires_at) "
@@ -101,6 +104,15 @@ def tag(
         },
     )
     return id_ if row is not None else None
+
+
+def _has_active(tx: Tx, circle: str, person: Person) -> bool:
+    marks, params = in_group(person)
+    found = tx.one(
+        f"SELECT id FROM tags WHERE person IN ({marks}) AND circle = :circle AND state = 'active' LIMIT 1",
+        {**params, "circle": circle},
+    )
+    return found is not None
 
 
 def _close_expired(tx: Tx, circle: str, person: Person, now: datetime) -> None:

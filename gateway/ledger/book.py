@@ -64,12 +64,15 @@ def hold(tx: Tx, id_: str, key: str, debit: Account, credit: Account, amount: in
     """
     if amount <= 0 or debit.unit != credit.unit or debit.id == credit.id:
         raise ValueError("a transfer moves a positive amount of one unit between two accounts")
+    tx.lock(f"transfer:{key}")
     known = tx.one("SELECT debit, credit, amount FROM transfers WHERE key = :key", {"key": key})
     if known is not None:
         if (known["debit"], known["credit"], known["amount"]) != (debit.id, credit.id, amount):
             raise TransferClash(key)
         return False
-    for account in (debit, credit):
+    # In one order for all, so that transfers there and back never wait for each other's account.
+    for account in sorted((debit, credit), key=lambda account: account.id):
+        tx.lock(f"account:{account.id}")
         tx.run(
             "INSERT INTO accounts (id, unit, overdraft) VALUES (:id, :unit, :overdraft) ON CONFLICT (id) DO NOTHING",
             {"id": account.id, "unit": account.unit, "overdraft": int(account.overdraft)},
@@ -122,6 +125,8 @@ def _settle(tx: Tx, key: str, state: Literal["posted", "voided"], now: datetime)
         if known is None or known["state"] != state:
             raise TransferClash(key)
         return
+    for account in sorted((row["debit"], row["credit"])):
+        tx.lock(f"account:{account}")
     posted = row["amount"] if state == "posted" else 0
     tx.run(
         "UPDATE accounts SET debits_pending = debits_pending - :amount, debits_posted = debits_posted + :posted "
@@ -144,17 +149,23 @@ def balance(tx: Tx, account: Account) -> int:
 
 
 def faults(tx: Tx) -> list[str]:
-    """The nightly check: every unit sums to zero, and every account is what its transfers make it."""
+    """The nightly check: every unit sums to zero, and every account is what its transfers make it, holds included."""
     sums = tx.all("SELECT unit, sum(credits_posted - debits_posted) AS n FROM accounts GROUP BY unit")
     found = [f"{row['unit']} does not sum to zero: {row['n']}" for row in sums if row["n"] != 0]
     wrong = tx.all(
         "SELECT a.id FROM accounts a LEFT JOIN ("
-        " SELECT account, sum(debit) AS debits, sum(credit) AS credits FROM ("
-        "  SELECT debit AS account, amount AS debit, 0 AS credit FROM transfers WHERE state = 'posted'"
-        "  UNION ALL SELECT credit, 0, amount FROM transfers WHERE state = 'posted'"
+        " SELECT account, sum(debit * posted) AS debits, sum(credit * posted) AS credits,"
+        "  sum(debit * (1 - posted)) AS held_debits, sum(credit * (1 - posted)) AS held_credits FROM ("
+        "  SELECT debit AS account, amount AS debit, 0 AS credit,"
+        "   CASE WHEN state = 'posted' THEN 1 ELSE 0 END AS posted"
+        "   FROM transfers WHERE state <> 'voided'"
+        "  UNION ALL SELECT credit, 0, amount, CASE WHEN state = 'posted' THEN 1 ELSE 0 END"
+        "   FROM transfers WHERE state <> 'voided'"
         " ) t GROUP BY account"
         ") s ON s.account = a.id "
-        "WHERE a.debits_posted <> coalesce(s.debits, 0) OR a.credits_posted <> coalesce(s.credits, 0)"
+        "WHERE a.debits_posted <> coalesce(s.debits, 0) OR a.credits_posted <> coalesce(s.credits, 0) "
+        "OR a.debits_pending <> coalesce(s.held_debits, 0) OR a.credits_pending <> coalesce(s.held_credits, 0) "
+        "ORDER BY a.id"
     )
     found.extend(f"account {row['id']} differs from its transfers" for row in wrong)
     return found
