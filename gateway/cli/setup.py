@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Final
 
 import click
 
-from gateway.cli.common import Desk, with_desk
+from gateway.cli.common import Desk, print_rows, with_desk
 from gateway.config import load_config, process_environ
+from gateway.contract.clock import system_clock
 from gateway.contract.errors import BadConfig
 from gateway.contract.ids import system_random
 from gateway.contract.store import Tx
+from gateway.heartbeat import worker_state
 from gateway.home import Home, write_private
-from gateway.store import migrate_store, open_store
+from gateway.store import migrate_store, open_store, sqlite_path
+from gateway.transfer import transfer
 
 FIRST_USER: Final = "admin"
 
@@ -114,12 +118,34 @@ def _has_data_keys(tx: Tx) -> bool:
 
 
 @click.command()
+@click.option("--to-postgres", metavar="DSN", help="Copy the whole store to this empty PostgreSQL database.")
 @with_desk
-def migrate(desk: Desk) -> None:
-    """Bring the store's schema up to date."""
+def migrate(desk: Desk, to_postgres: str | None) -> None:
+    """Bring the store's schema up to date, or move the store to PostgreSQL."""
     config = load_config(desk.home.root, process_environ())
-    steps = migrate_store(config.store.url.reveal(), desk.home.root)
+    url = config.store.url.reveal()
+    steps = migrate_store(url, desk.home.root)
     for step in steps:
         click.echo(f"migrated {step}")
-    if not steps:
+    if to_postgres is not None:
+        _move(desk, url, to_postgres)
+    elif not steps:
         click.echo("the schema is up to date")
+
+
+def _move(desk: Desk, url: str, dsn: str) -> None:
+    if sqlite_path(url, desk.home.root) is None:
+        raise BadConfig([("store.url", "names PostgreSQL already")])
+    if not dsn.startswith(("postgresql://", "postgres://")):
+        raise click.BadParameter("must begin with postgresql://", param_hint="--to-postgres")
+    if worker_state(desk.home.run_dir, system_clock()()) == "ok":
+        raise BadConfig([("", "the gateway is running: what comes in during the copy would be lost; stop it first")])
+    migrate_store(dsn, desk.home.root)
+    source, target = open_store(url, desk.home.root), open_store(dsn, desk.home.root)
+    try:
+        copied = transfer(source, target)
+    finally:
+        source.close()
+        target.close()
+    print_rows(map(dataclasses.asdict, copied), ("table", "rows", "checksum"), as_json=False)
+    click.echo("counts and checksums are the same; now set [store] url in config.toml")
