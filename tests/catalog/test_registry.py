@@ -8,7 +8,7 @@ import textwrap
 
 import pytest
 
-from gateway.catalog.registry import installed
+from gateway.catalog.registry import installed, provider_of
 from gateway.contract.errors import BadConfig
 
 ADAPTER = """
@@ -53,6 +53,13 @@ def faults(*arguments):
     with pytest.raises(BadConfig) as caught:
         installed(*arguments)
     return dict(caught.value.faults)
+
+
+def test_our_own_adapters_come_through_the_same_door():
+    registry = installed(())
+    assert set(registry.adapters) >= {"wechat_v3", "wechat_v2", "alipay"}
+    assert set(registry.platforms) >= {"wechat_v3", "wechat_v2", "alipay"}
+    assert provider_of(registry.adapters["wechat_v3"]) == provider_of(registry.adapters["wechat_v2"]) == "wechat"
 
 
 def test_a_third_party_is_loaded_when_any_is_allowed_or_it_is_named(site, tmp_path):
