@@ -12,10 +12,10 @@ from datetime import timedelta
 from typing import Final
 
 from gateway import audit
-from gateway.contract.clock import from_text
+from gateway.contract.clock import from_text, to_text
 from gateway.contract.errors import BadConfig, StoreTrouble
 from gateway.contract.store import Tx
-from gateway.heartbeat import worker_state
+from gateway.heartbeat import SILENT_AFTER, worker_state
 from gateway.ledger import book
 from gateway.relay import Guard, RelayFailed, Upstream
 from gateway.runtime import Runtime
@@ -27,6 +27,7 @@ _CLOCK_SLACK: Final = timedelta(minutes=10)
 _WAL_RESET_FIXED: Final = (3, 51, 3)
 _WAL_RESET_SINCE: Final = (3, 7, 0)
 _CONNECT_S: Final = 2.0
+_OVERDUE: Final = "SELECT id FROM outbox WHERE state = 'due' AND due_at < :then LIMIT 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +55,7 @@ def examine(runtime: Runtime) -> Iterator[Finding]:
     except (StoreTrouble, LookupError) as trouble:
         yield Finding("store", ok=False, detail=str(trouble))
         return
-    state = worker_state(runtime.home.run_dir, runtime.clock())
-    yield Finding(
-        "worker", state == "ok", {"ok": "alive", "silent": "silent for a minute", "none": "never seen"}[state]
-    )
+    yield _worker(runtime)
     yield from _channels(runtime)
 
 
@@ -98,6 +96,16 @@ def _ledger(tx: Tx) -> Finding:
 def _audit(tx: Tx) -> Finding:
     broken = audit.first_broken(tx)
     return Finding("audit log", broken is None, "chain intact" if broken is None else f"broken at row {broken}")
+
+
+def _worker(runtime: Runtime) -> Finding:
+    state = worker_state(runtime.home.run_dir, runtime.clock())
+    if state == "none":
+        # A home that never served (fresh, restored) owes nothing yet; one that owes and has no worker is at fault.
+        overdue = to_text(runtime.clock() - SILENT_AFTER)
+        late = runtime.store.read(lambda tx: tx.one(_OVERDUE, {"then": overdue}))
+        return Finding("worker", late is None, "not started yet" if late is None else "never seen, and work is overdue")
+    return Finding("worker", state == "ok", "alive" if state == "ok" else "silent for a minute")
 
 
 def _channels(runtime: Runtime) -> Iterator[Finding]:
