@@ -75,7 +75,11 @@ class Redeeming:
             if known is not None:
                 if bytes(known["digest"]) != wanted.digest():
                     raise Refused("idempotency_key_reused", 409)
-                return dict(json.loads(known["answer"]))
+                answer = dict(json.loads(known["answer"]))
+                # Two tokens may bear one name: what one was answered is told to nobody out of its scope.
+                if not clerk.serves(answer["merchant"]):
+                    raise Refused("wrong_merchant", 403, merchant=answer["merchant"])
+                return answer
             answer = self._use(tx, code, clerk, key, bill, now)
             tx.run(
                 "INSERT INTO idempotency (scope, key, digest, status, answer, created_at) "
