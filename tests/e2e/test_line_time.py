@@ -1,0 +1,118 @@
+"""What time does: links run out, signatures go stale, the outbox gives up; tried by the sandbox's moved clock."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.e2e.house import House, call, channel, coupons_of, eventually
+from tests.e2e.platforms import Alipay, WeChatV2, WeChatV3, fresh_openid
+from tests.e2e.till import Mode, Till
+
+V3, V2, ALI = WeChatV3(), WeChatV2(), Alipay()
+
+SHOPS = """
+[circle.lane]
+name = "小巷"
+binding = "bearer"
+[merchant.bakery]
+circle = "lane"
+name = "面包房"
+[item.bun]
+merchant = "bakery"
+name = "奶黄包"
+kind = "gift"
+stock = 10000
+offer = "both"
+[offer.default]
+circle = "lane"
+own = 1
+elsewhere = 0
+link_days = 7
+"""
+
+
+@pytest.mark.timeout(300)
+def test_r005_r055_r241_a_week_later_and_then_outside_the_sandbox() -> None:
+    """One house through three starts, since a start costs more than all that is asked of it."""
+    with House() as house, Till(Mode(body=b"success")) as till:
+        house.config = '[relay]\nallow = ["127.0.0.0/8"]\n[sandbox]\nenabled = true\n'
+        text, files = _shops(till)
+        house.init().apply(text, files)
+        house.start()
+        open_link, claimed_link = house.link("v2", V2), house.link("v2", V2)
+        codes = house.claim(claimed_link["url"])
+        till.answers["/pay/ali"] = Mode(status=500, reason="Broken", body=b"fail")
+        undelivered = ALI.payment(fresh_openid())
+        assert house.notify("ali", undelivered).body == b"success"
+        till.wait_for(undelivered.body)
+        house.token("operator")
+        assert house.stop() == 0
+
+        house.settings["DRAINAGE_SANDBOX_CLOCK_OFFSET_S"] = str(8 * 86_400)
+        house.start()
+        _links_have_run_out(house, open_link["url"], claimed_link["url"], codes)
+        _signatures_are_stale(house)
+        _what_stays_undelivered_is_parked(house, till, undelivered.body, undelivered.transaction)
+        assert house.stop() == 0
+
+        house.settings = {"DRAINAGE_SANDBOX_ENABLED": "false"}
+        house.start()
+        _sandbox_channels_are_nothing(house, till)
+
+
+def _links_have_run_out(house: House, unclaimed: str, claimed: str, codes: list[str]) -> None:
+    assert house.customer().get(unclaimed).status == 410
+    shown = house.customer().get(claimed)
+    assert (shown.status, coupons_of(shown)) == (200, codes)
+
+
+def _signatures_are_stale(house: House) -> None:
+    stale = V3.payment(fresh_openid())
+    assert house.notify("v3", stale).status == 200
+    assert house.api("GET", f"/payments/{stale.transaction}").status == 404
+    assert house.pay("v2", V2, fresh_openid())["tag"]["after"] == "tagged"
+    paid = house.summary()["payments"]
+    url = f"http://127.0.0.1:{house.port}/notify/pretend"
+    house.drainage("simulate", "pay", "--channel", "pretend", "--url", url)
+    assert house.summary()["payments"] == paid + 1
+
+
+def _what_stays_undelivered_is_parked(house: House, till: Till, body: bytes, transaction: str) -> None:
+    eventually(lambda: house.summary()["parked"] == 1, "it is parked", 40)
+    (parked,) = json.loads(house.drainage("parked", "list", "--json"))
+    assert parked["id"] in house.drainage("parked", "show", parked["id"])
+    count = len(till.find(body))
+    attempts = house.payment(transaction)["relay"]["attempts"]
+    house.drainage("parked", "replay", "--dry-run")
+    assert len(till.find(body)) == count
+    del till.answers["/pay/ali"]
+    house.drainage("parked", "replay")
+    till.wait_for(body, count=count + 1)
+    assert house.summary()["parked"] == 0
+    relay = house.payment(transaction)["relay"]
+    assert (relay["state"], relay["attempts"]) == ("answered", attempts + 1)
+
+
+def _sandbox_channels_are_nothing(house: House, till: Till) -> None:
+    sent = ALI.payment(fresh_openid())
+    assert house.notify("pretend", sent).status == 404
+    assert till.find(sent.body) == []
+    assert call(house.port, "GET", "/sandbox").status == 404
+    refused = house.run("apply", str(house.root / "shops.toml"))
+    assert refused.returncode == 1
+    assert "channel.pretend" in refused.stderr
+
+
+def _shops(till: Till) -> tuple[str, dict[str, str]]:
+    parts, files = [SHOPS], {}
+    for slug, platform, more in (("v3", V3, {}), ("v2", V2, {}), ("ali", ALI, {"answer": '"ack"'})):
+        text, needed = channel(slug, "bakery", platform, upstream=f"{till.url}/pay/{slug}", **more)
+        parts.append(text)
+        files |= needed
+    parts.append(
+        '[channel.pretend]\nmerchant = "bakery"\nadapter = "wechat_v3"\nsandbox = true\n'
+        f'upstream = "{till.url}/pay/pretend"\n'
+    )
+    return "\n".join(parts), files
