@@ -81,12 +81,20 @@ class Browser:
         return Page(self.client.get(path, headers={**self.headers, **more.pop("headers", {})}, **more))
 
     def post(self, path: str, data=None, **more) -> Page:
-        return Page(self.client.post(path, data=data or {}, headers={**self.headers, **more.pop("headers", {})}, **more))
+        return Page(
+            self.client.post(path, data=data or {}, headers={**self.headers, **more.pop("headers", {})}, **more)
+        )
 
     def send(self, page: Page, path: str, action: str | None = None, **values) -> Page:
         """Fill in the form of `page` that leads to `action` (none: to `path` itself), and send it."""
         form = page.form(action)
         return self.post(action or path, {**form["hidden"], **values})
+
+    def file(self, path: str) -> tuple[bytes, dict[str, str]]:
+        """A static file or image: its bytes and headers."""
+        with self.client.get(path) as answer:
+            assert answer.status_code == 200, path
+            return answer.data, dict(answer.headers)
 
     def follow(self, page: Page) -> Page:
         assert page.status in {302, 303}, page.text[:300]

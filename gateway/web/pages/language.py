@@ -13,6 +13,7 @@ from gateway.web.pages.wording import CHINESE, ENGLISH
 LANGUAGES: Final = (CHINESE, ENGLISH)
 TRANSLATIONS: Final = Path(__file__).parent.parent.parent / "translations"
 
+_PRIMARY: Final = {"zh": CHINESE, "en": ENGLISH}
 _COOKIE: Final = "lang"
 _TEXT_COOKIE: Final = "text"
 _YEAR_S: Final = 365 * 86_400
@@ -22,8 +23,9 @@ def language() -> str:
     """The language of the page being made, one of LANGUAGES; the same through one request."""
     if "language" not in g:
         asked, kept = request.args.get("lang"), request.cookies.get(_COOKIE)
-        told = request.accept_languages.best_match(LANGUAGES)
-        g.language = next((choice for choice in (asked, kept, told) if choice in LANGUAGES), CHINESE)
+        # By the first part of each tag: whoever reads zh-TW rather reads zh-CN than English.
+        told = (_PRIMARY.get(tag.partition("-")[0].lower()) for tag in request.accept_languages.values())
+        g.language = next((choice for choice in (asked, kept, *told) if choice in LANGUAGES), CHINESE)
     return str(g.language)
 
 

@@ -87,5 +87,6 @@ def _http_page(status: int, runtime: Runtime) -> Response:
 
 
 def _page(title: str, words: str, status: int, **more: Any) -> Response:
-    g.pop("address", None)
+    # Its links hold nothing of the address that was asked for.
+    g.address = ""
     return make_response(render_template("error.html", title=title, words=words, **more), status)
