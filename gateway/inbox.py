@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import orjson
 
 from gateway.contract.adapter import RawNotification
 from gateway.contract.clock import to_text
 from gateway.contract.events import PaymentEvent, RefundEvent
+from gateway.contract.jsontext import json_text
 from gateway.contract.store import Row, Tx
 from gateway.tagging import Standing
 
@@ -82,6 +82,34 @@ def lock_transaction(tx: Tx, transaction_id: str) -> None:
     tx.lock(f"transaction:{transaction_id}")
 
 
+@dataclass(frozen=True, slots=True)
+class Met:
+    """What the store already holds about a payment's number: the payment itself, refunds or redemptions before it."""
+
+    payment: str | None = None
+    refunds_wait: bool = False
+    redemptions_wait: bool = False
+
+
+def met(tx: Tx, event: PaymentEvent) -> Met:
+    """One look for all that a payment may meet; for most payments there is nothing."""
+    rows = tx.all(
+        "SELECT 'payment' AS what, id FROM payments "
+        "WHERE transaction_id = :transaction AND provider = :provider AND mch_id = :mch "
+        "UNION ALL SELECT 'refund', id FROM refunds "
+        "WHERE transaction_id = :transaction AND provider = :provider AND mch_id = :mch AND state = 'waiting' "
+        "UNION ALL SELECT 'redemption', id FROM redemptions WHERE transaction_id = :transaction AND payment IS NULL",
+        {"transaction": event.transaction_id, "provider": event.provider, "mch": event.mch_id},
+    )
+    if not rows:
+        return _NOTHING_MET
+    found = {row["what"]: str(row["id"]) for row in rows}
+    return Met(found.get("payment"), "refund" in found, "redemption" in found)
+
+
+_NOTHING_MET: Final = Met()
+
+
 def link_redemptions(tx: Tx, payment: str, transaction_id: str, merchant: str) -> None:
     """Redemptions of this merchant's coupons that named the number before its payment came (R060)."""
     tx.run(
@@ -141,18 +169,18 @@ def record_payment(
             "person": person,
             "tag_before": before.state,
             "tag_after": after.state,
-            "tag_source": json.dumps(source.as_json()) if source is not None else None,
-            "decisions": json.dumps([decision.as_json() for decision in decisions]),
+            "tag_source": json_text(source.as_json()) if source is not None else None,
+            "decisions": json_text([decision.as_json() for decision in decisions]),
         },
     )
 
 
 def add_decisions(tx: Tx, payment: Row, decisions: Sequence[Decision]) -> None:
     """Append to what was decided about a payment."""
-    known = json.loads(payment["decisions"])
+    known = orjson.loads(payment["decisions"])
     tx.run(
         "UPDATE payments SET decisions = :decisions WHERE id = :id",
-        {"decisions": json.dumps([*known, *(decision.as_json() for decision in decisions)]), "id": payment["id"]},
+        {"decisions": json_text([*known, *(decision.as_json() for decision in decisions)]), "id": payment["id"]},
     )
 
 

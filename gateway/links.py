@@ -6,15 +6,17 @@ its digest (R050).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+import orjson
+
 from crypto.tokens import link_token, looks_like_token, token_digest
 from gateway.contract.clock import to_text
 from gateway.contract.ids import IdFactory
+from gateway.contract.jsontext import json_text
 from gateway.contract.store import Row, Tx
 from gateway.ledger import budget
 from gateway.offer import Choice
@@ -79,8 +81,8 @@ def issue(tx: Tx, ids: IdFactory, keys: LinkKeys, now: datetime, new: NewLink, *
             "about": new.about,
             "source_order": new.source_order,
             "offer": new.offer,
-            "items": json.dumps([item.slug for item in new.choice.items]),
-            "choice": json.dumps(choice, sort_keys=True),
+            "items": json_text([item.slug for item in new.choice.items]),
+            "choice": json_text(choice),
             "now": to_text(now),
             "expires": to_text(now + timedelta(days=new.days)),
         },
@@ -97,7 +99,7 @@ def by_token(tx: Tx, token: str) -> Row | None:
 
 def items_of(link: Row) -> list[str]:
     """The slugs a link gives."""
-    return [str(slug) for slug in json.loads(link["items"])]
+    return [str(slug) for slug in orjson.loads(link["items"])]
 
 
 def state_at(link: Row, now: datetime) -> str:

@@ -45,10 +45,6 @@ def payer_link(
 ) -> Decision:
     """The link that a tagged payer gets (R030, R033, R039–R042)."""
     offer = rules.offer
-    caps = _caps(payer, now, rules)
-    hit = limits.reached(tx, caps)
-    if hit is not None:
-        return Decision("payer_link", "refused", hit.reason)
     choice = choose(
         rules.eligible,
         gone=coupons.gone(tx),
@@ -60,7 +56,7 @@ def payer_link(
     new = links.NewLink(
         place.circle, place.merchant, place.shop, payer.id, "payer", offer.slug, choice, offer.link_days, payment
     )
-    return _issue(tx, ids, keys, now, new, caps, _budgets(offer, now, rules.zone), "payer_link")
+    return _issue(tx, ids, keys, now, new, _caps(payer, now, rules), _budgets(offer, now, rules.zone), "payer_link")
 
 
 def bought_link(
@@ -197,11 +193,12 @@ def _issue(
     budgets: list[budget.Budget],
     rule: str,
 ) -> Decision:
-    if not new.choice.items:
-        return Decision(rule, "refused", "no_inventory")
     hit = limits.take(tx, caps)
     if hit is not None:
         return Decision(rule, "refused", hit.reason)
+    if not new.choice.items:
+        limits.give_back(tx, caps)
+        return Decision(rule, "refused", "no_inventory")
     link = ids.new("l", now)
     parts = [(item.slug, item.value_fen or item.cap_fen) for item in new.choice.items]
     if not budget.reserve(tx, budgets, link, parts):

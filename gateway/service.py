@@ -127,10 +127,10 @@ class TakeIn:
         now: datetime,
     ) -> Taken:
         inbox.lock_transaction(tx, event.transaction_id)
-        known = inbox.find_payment(tx, event.provider, event.mch_id, event.transaction_id)
-        if known is not None:
-            inbox.record_delivery(tx, delivery, "seen", payment=known["id"])
-            return Taken("seen", delivery.id, event, None, known["id"])
+        met = inbox.met(tx, event)
+        if met.payment is not None:
+            inbox.record_delivery(tx, delivery, "seen", payment=met.payment)
+            return Taken("seen", delivery.id, event, None, met.payment)
         merchant = directory.merchant_for(channel, event.sub_mch_id)
         if merchant is None:
             return self._ignored(tx, channel, Ignored("payment", "foreign_merchant", event.event_id), delivery, now)
@@ -138,7 +138,7 @@ class TakeIn:
         place = Place(channel.spec.slug, merchant.circle, merchant.slug, channel.spec.shop or None)
         person = people.recognise(tx, self.ids, now, identities) if identities else None
         rules = self.rulebook.rules(directory, merchant, place.shop)
-        waiting = inbox.waiting_refunds(tx, event)
+        waiting = inbox.waiting_refunds(tx, event) if met.refunds_wait else []
         left_fen = refunds.left_after(event.amount_fen, waiting)
         before, after, decisions = self._decide(tx, event, left_fen, id_, place, person, rules, now)
         inbox.record_delivery(tx, delivery, "processed", payment=id_)
@@ -154,7 +154,8 @@ class TakeIn:
             decisions=decisions,
         )
         self._meet_refunds(tx, waiting, event, rules.min_amount_fen, now)
-        inbox.link_redemptions(tx, id_, event.transaction_id, place.merchant)
+        if met.redemptions_wait:
+            inbox.link_redemptions(tx, id_, event.transaction_id, place.merchant)
         return Taken("processed", delivery.id, event, None, id_)
 
     def _decide(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from gateway.contract.clock import to_text
 from gateway.contract.ids import IdFactory
@@ -82,28 +82,33 @@ def tag(
 
     `origin` is the payment or share that caused it.
     """
-    _close_expired(tx, circle, person, now)
-    if len(person.group) > 1 and _has_active(tx, circle, person):
+    if len(person.group) > 1:
         # The unique index knows one id only; a merged person may carry the tag under another of his.
-        return None
-    id_ = ids.new("tag", now)
-    row = tx.one(
-        "INSERT INTO tags (id, circle, person, state, source_type, source_id, mode, origin, created_at, expires_at) "
-        "VALUES (:id, :circle, :person, 'active', :source_type, :source_id, :mode, :origin, :now, :expires) "
-        "ON CONFLICT (person, circle) WHERE state = 'active' DO NOTHING RETURNING id",
-        {
-            "id": id_,
-            "circle": circle,
-            "person": person.id,
-            "source_type": source.type,
-            "source_id": source.id,
-            "mode": source.mode,
-            "origin": origin,
-            "now": to_text(now),
-            "expires": to_text(now + timedelta(days=days)),
-        },
-    )
-    return id_ if row is not None else None
+        _close_expired(tx, circle, person, now)
+        if _has_active(tx, circle, person):
+            return None
+    row = {
+        "id": ids.new("tag", now),
+        "circle": circle,
+        "person": person.id,
+        "source_type": source.type,
+        "source_id": source.id,
+        "mode": source.mode,
+        "origin": origin,
+        "now": to_text(now),
+        "expires": to_text(now + timedelta(days=days)),
+    }
+    made = tx.one(_INSERT, row)
+    if made is None and _close_expired(tx, circle, person, now):
+        made = tx.one(_INSERT, row)
+    return str(row["id"]) if made is not None else None
+
+
+_INSERT: Final = (
+    "INSERT INTO tags (id, circle, person, state, source_type, source_id, mode, origin, created_at, expires_at) "
+    "VALUES (:id, :circle, :person, 'active', :source_type, :source_id, :mode, :origin, :now, :expires) "
+    "ON CONFLICT (person, circle) WHERE state = 'active' DO NOTHING RETURNING id"
+)
 
 
 def _has_active(tx: Tx, circle: str, person: Person) -> bool:
@@ -115,9 +120,9 @@ def _has_active(tx: Tx, circle: str, person: Person) -> bool:
     return found is not None
 
 
-def _close_expired(tx: Tx, circle: str, person: Person, now: datetime) -> None:
+def _close_expired(tx: Tx, circle: str, person: Person, now: datetime) -> int:
     marks, params = in_group(person)
-    tx.run(
+    return tx.run(
         f"UPDATE tags SET state = 'expired', closed_at = :now "
         f"WHERE person IN ({marks}) AND circle = :circle AND state = 'active' AND expires_at <= :now",
         {**params, "circle": circle, "now": to_text(now)},
