@@ -24,6 +24,7 @@ merchant = "bakery"
 name = "奶黄包"
 kind = "gift"
 stock = 10000
+valid_days = 5
 offer = "both"
 [offer.default]
 circle = "lane"
@@ -43,16 +44,21 @@ def test_r005_r055_r241_a_week_later_and_then_outside_the_sandbox() -> None:
         house.start()
         open_link, claimed_link = house.link("v2", V2), house.link("v2", V2)
         codes = house.claim(claimed_link["url"])
+        (used,) = house.claim(house.link("v2", V2)["url"])
+        clerk = house.token("clerk", merchant="bakery")
+        assert house.redeem(used, token=clerk, key="used").status == 200
         till.answers["/pay/ali"] = Mode(status=500, reason="Broken", body=b"fail")
         undelivered = ALI.payment(fresh_openid())
         assert house.notify("ali", undelivered).body == b"success"
         till.wait_for(undelivered.body)
         house.token("operator")
+        house.token("manager", merchant="bakery")
         assert house.stop() == 0
 
         house.settings["DRAINAGE_SANDBOX_CLOCK_OFFSET_S"] = str(8 * 86_400)
         house.start()
         _links_have_run_out(house, open_link["url"], claimed_link["url"], codes)
+        _coupons_have_run_out(house, codes[0], used)
         _signatures_are_stale(house)
         _what_stays_undelivered_is_parked(house, till, undelivered.body, undelivered.transaction)
         assert house.stop() == 0
@@ -66,6 +72,14 @@ def _links_have_run_out(house: House, unclaimed: str, claimed: str, codes: list[
     assert house.customer().get(unclaimed).status == 410
     shown = house.customer().get(claimed)
     assert (shown.status, coupons_of(shown)) == (200, codes)
+
+
+def _coupons_have_run_out(house: House, unused: str, used: str) -> None:
+    late = house.redeem(unused, token=house.token("clerk", merchant="bakery"), key="late")
+    assert (late.status, late.json["code"]) == (410, "expired")
+    manager = house.token("manager", merchant="bakery")
+    back = house.api("POST", f"/coupons/{used}/reverse", {"reason": "a week later"}, token=manager, key="back")
+    assert (back.status, back.json["code"]) == (409, "too_late")
 
 
 def _signatures_are_stale(house: House) -> None:
