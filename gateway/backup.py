@@ -11,11 +11,11 @@ import io
 import os
 import tarfile
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from gateway.contract.errors import BadConfig, DrainageError
+from gateway.contract.errors import DrainageError
 from gateway.home import Home
 from gateway.store.engine import sqlite3
 
@@ -48,22 +48,22 @@ def backup(home: Home, database: Path, target: Path, *, with_key: bool = True) -
     return counts
 
 
-def restore(home: Home, database: Path, source: Path) -> Mapping[str, int]:
-    """Bring an empty home back from `source`; rows by table. Raises BackupBroken, OSError.
+def restore(home: Home, locate: Callable[[Path], Path], source: Path) -> Mapping[str, int]:
+    """Bring an empty home back from `source`; rows by table. Raises BackupBroken, BadConfig, OSError.
 
-    Everything is checked before the first file is put in its place. A home that has a store already is left alone.
+    `locate` reads a folder's `config.toml` and gives the store's file in the home: the home's own settings count, or
+    the backup's where it has none. Everything is checked before the first file is put in its place. A home that has a
+    store already is left alone.
     """
-    if database.exists():
-        raise BackupBroken("this home has a store already; restore into an empty one")
     home.create()
     with tempfile.TemporaryDirectory(dir=home.root) as folder:
         staged = Path(folder)
         names = _unpack(source, staged)
+        database = locate(home.root if home.config_file.exists() else staged)
+        if database.exists():
+            raise BackupBroken("this home has a store already; restore into an empty one")
         counts = check_database(staged / _DATABASE)
-        if "secret.key" in names and home.secret_file.exists():
-            kept = (staged / "secret.key").read_bytes()
-            if home.secret_file.read_bytes() != kept:
-                raise BackupBroken("this home has another secret.key than the backup")
+        _check_key(home, staged / "secret.key")
         for name in sorted(names - {_DATABASE}):
             place = home.root / name
             if not place.exists():
@@ -71,11 +71,16 @@ def restore(home: Home, database: Path, source: Path) -> Mapping[str, int]:
                 (staged / name).replace(place)
         # The database last: a home with a store is a home that was restored whole.
         (staged / _DATABASE).replace(database)
-    try:
-        home.master_key()
-    except BadConfig as missing:
-        raise BackupBroken("the backup holds no secret.key; put yours into the home") from missing
     return counts
+
+
+def _check_key(home: Home, staged: Path) -> None:
+    """One of the two has the key, and if both do it is the same."""
+    if not home.secret_file.exists():
+        if not staged.exists():
+            raise BackupBroken("the backup holds no secret.key; put yours into the home first")
+    elif staged.exists() and home.secret_file.read_bytes() != staged.read_bytes():
+        raise BackupBroken("this home has another secret.key than the backup")
 
 
 def check_database(path: Path) -> Mapping[str, int]:

@@ -24,6 +24,8 @@ COMMANDS: Final = {
     "parked": "parked",
     "person": "persons",
     "forget": "persons",
+    "merge": "persons",
+    "unmerge": "persons",
     "keys": "keys",
     "user": "access",
     "token": "access",

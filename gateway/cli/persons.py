@@ -1,4 +1,4 @@
-"""`drainage person` and `drainage forget`: what a person may ask for (PIPL)."""
+"""`drainage person`, `forget`, `merge`, `unmerge`: who a person is, and what he may ask for (PIPL)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from gateway import privacy
+from gateway import people, privacy
 from gateway.cli.common import Desk, json_option, print_record, with_desk
 from gateway.cli.views import link_view, without_address
 from gateway.contract.store import Tx
@@ -41,3 +41,29 @@ def forget(desk: Desk, person_id: str, as_json: bool) -> None:
     """Erase one person: every id of his and every stored request; the history of money stays, nobody's."""
     gone = privacy.forget(desk.runtime.store, person_id, desk.who, desk.runtime.clock())
     print_record(gone, as_json=as_json)
+
+
+@click.command()
+@click.argument("one", metavar="PERSON")
+@click.argument("other", metavar="PERSON")
+@click.option("--reason", required=True, help="Why they are one; it stands in the audit log.")
+@with_desk
+def merge(desk: Desk, one: str, other: str, reason: str) -> None:
+    """Make two persons one; prints the merge's id, by which it can be undone. The older one keeps the name."""
+    runtime = desk.runtime
+    winner, loser = sorted((one, other))
+    now = runtime.clock()
+    id_ = runtime.store.write(
+        lambda tx: people.merge(tx, runtime.ids, now, winner=winner, loser=loser, by=desk.who, reason=reason)
+    )
+    click.echo(id_)
+
+
+@click.command()
+@click.argument("merge_id", metavar="MERGE")
+@with_desk
+def unmerge(desk: Desk, merge_id: str) -> None:
+    """Undo a merge: both are themselves again, with the tags that had to rest."""
+    runtime = desk.runtime
+    now = runtime.clock()
+    runtime.store.write(lambda tx: people.unmerge(tx, now, merge_id, desk.who))

@@ -16,6 +16,7 @@ import click
 from gateway.cli.common import Desk, with_desk
 from gateway.cli.supervise import Child, Supervisor
 from gateway.config import HOME_VARIABLE, process_environ, variable_of
+from gateway.contract.errors import StoreTrouble
 from gateway.heartbeat import set_draining
 
 GRACEFUL_S: Final = 10
@@ -31,10 +32,16 @@ GRACEFUL_S: Final = 10
 def serve(desk: Desk, bind: str, workers: int | None, threads: int, no_worker: bool) -> None:
     """Serve until told to stop (SIGTERM, Ctrl-C)."""
     runtime = desk.runtime
-    # Read here once, so that faults are told before anything is started.
-    runtime.keyring.reload()
     home = desk.home
     home.create()
+    try:
+        # Read here once, so that faults are told before anything is started.
+        runtime.keyring.reload()
+    except StoreTrouble as trouble:
+        if not home.cache_file.exists():
+            raise
+        # A machine that restarts while its store is gone relays all the same, by the kept copy (R013).
+        click.echo(f"the store: {trouble}; relaying by the kept copy of the catalogue until it is back", err=True)
     set_draining(home.run_dir, draining=False)
     environ = dict(process_environ())
     environ[HOME_VARIABLE] = str(home.root)

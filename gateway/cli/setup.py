@@ -109,7 +109,7 @@ def _make_key(home: Home, url: str) -> None:
         if used:
             raise BadConfig([("secret.key", "is missing, and this store was made with one: copy it here")])
     if home.create_master_key(system_random):
-        click.echo(f"made {home.secret_file}; keep a copy apart from the backups, for without it they open nothing")
+        click.echo(f"made {home.secret_file}; keep a copy in a safe place: without it nothing here can be read")
     home.master_key()
 
 

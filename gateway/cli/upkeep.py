@@ -38,7 +38,7 @@ def check(desk: Desk, as_json: bool) -> None:
 @with_desk
 def backup(desk: Desk, file: Path, without_key: bool, as_json: bool) -> None:
     """Write a consistent copy of the home to FILE, also while it serves; rows by table."""
-    database = _database(desk)
+    database = _database(desk, desk.home.root)
     try:
         counts = backups.backup(desk.home, database, file, with_key=not without_key)
     except OSError as error:
@@ -53,15 +53,15 @@ def backup(desk: Desk, file: Path, without_key: bool, as_json: bool) -> None:
 def restore(desk: Desk, file: Path, as_json: bool) -> None:
     """Bring an empty home back from a backup, checked before anything is put in place; rows by table."""
     try:
-        counts = backups.restore(desk.home, _database(desk), file)
+        counts = backups.restore(desk.home, lambda folder: _database(desk, folder), file)
     except OSError as error:
         raise BadConfig([(str(desk.home.root), f"cannot be written: {error.strerror}")]) from None
     print_record(counts, as_json=as_json)
 
 
-def _database(desk: Desk) -> Path:
-    """The store's file. Raises BadConfig where the store is PostgreSQL."""
-    config = load_config(desk.home.root, process_environ())
+def _database(desk: Desk, folder: Path) -> Path:
+    """The store's file in the home, by the settings in `folder`. Raises BadConfig where the store is PostgreSQL."""
+    config = load_config(folder, process_environ())
     database = sqlite_path(config.store.url.reveal(), desk.home.root)
     if database is None:
         raise BadConfig([("store.url", "names a PostgreSQL database; its own tools (pg_dump) back it up")])

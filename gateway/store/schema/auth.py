@@ -1,7 +1,7 @@
 """Users, their sessions and API tokens. Secrets are kept as hashes only."""
 
 TABLES = (
-    # role: admin | operator | manager | clerk. `epoch` moves when every earlier token must die.
+    # role: admin | operator | manager | clerk.
     """CREATE TABLE users (
         name TEXT PRIMARY KEY,
         role TEXT NOT NULL,
