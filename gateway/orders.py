@@ -109,7 +109,7 @@ class Ordering:
             item = directory.item(order["item"])
             self._book(tx, order, order["amount_fen"], now, "paid")
             held = bool(order["holds_stock"]) and order["expires_at"] > to_text(now)
-            if order["holds_stock"] and not held:
+            if order["holds_stock"] and (item is None or not held):
                 coupons.return_stock(tx, order["item"], order["quantity"])
             if item is None or not (held or coupons.take_stock(tx, item, order["quantity"])):
                 self._book(tx, order, order["amount_fen"], now, "refunded")

@@ -186,7 +186,8 @@ def _rest_younger_tags(tx: Tx, person: Person, merge_id: str, now: datetime) -> 
 def unmerge(tx: Tx, now: datetime, merge_id: str, by: str) -> None:
     """Undo a merge: the loser stands on its own again, with those it had absorbed and the tags that had to rest.
 
-    Raises Refused `not_found`, `already_undone`, and `merged_since` when the winner itself was merged later.
+    Raises Refused `not_found`, `already_undone`, and `merged_since` when the winner took part in a later merge: which
+    tags had to rest depends on all before, so merges are undone last first.
     """
     row = tx.one("SELECT winner, loser, undone_at FROM merges WHERE id = :id", {"id": merge_id})
     if row is None:
@@ -196,7 +197,11 @@ def unmerge(tx: Tx, now: datetime, merge_id: str, by: str) -> None:
     winner, loser = row["winner"], row["loser"]
     _hold_still(tx, winner, loser)
     standing = tx.one("SELECT merged_into FROM persons WHERE id = :id", {"id": loser})
-    if standing is None or standing["merged_into"] != winner:
+    later = tx.one(
+        "SELECT id FROM merges WHERE winner = :winner AND id > :merge AND undone_at IS NULL LIMIT 1",
+        {"winner": winner, "merge": merge_id},
+    )
+    if standing is None or standing["merged_into"] != winner or later is not None:
         raise Refused("merged_since", 409, "undo the later merge first")
     tx.run("UPDATE persons SET merged_into = NULL WHERE id = :loser", {"loser": loser})
     # Whom the loser had absorbed, and whom those had absorbed before, goes with it.

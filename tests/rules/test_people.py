@@ -140,6 +140,21 @@ def test_R008_the_later_merge_is_undone_first(house):
     assert _meet(house, _id("c")).group == (c,)
 
 
+def test_R008_two_merges_into_one_person_are_undone_last_first(house):
+    """The third's tag was the oldest: undoing the first merge alone would leave two living tags."""
+    c, b, a = (_meet(house, _id(value)).id for value in "cba")
+    _tag(house, a, at=START, merchant="barber")
+    _tag(house, b, at=START + timedelta(minutes=1), merchant="sweets")
+    _tag(house, c, at=START + timedelta(minutes=2))
+    first, second = _merge(house, c, b), _merge(house, c, a)
+    with pytest.raises(Refused) as refused:
+        _unmerge(house, first)
+    assert refused.value.code == "merged_since"
+    _unmerge(house, second)
+    _unmerge(house, first)
+    assert [_standing(house, person).source.id for person in (a, b, c)] == ["barber", "sweets", "hotpot"]
+
+
 def test_R008_whole_chains_go_back_to_whom_they_came_with(house):
     """d joined c, c joined b, b joined a: undoing the last leaves b with both of the others."""
     a, b, c, d = (_meet(house, _id(value)).id for value in "abcd")
