@@ -21,7 +21,7 @@ from typing import Any, Final
 from crypto.errors import KeyMaterialError
 from crypto.vault import MasterKey
 from gateway.contract.errors import BadConfig
-from gateway.contract.ids import RandomBytes
+from gateway.contract.ids import RandomBytes, system_random
 
 _OWNER_ONLY_FILE: Final = 0o600
 _OWNER_ONLY_DIR: Final = 0o700
@@ -128,7 +128,7 @@ def write_private(path: Path, content: bytes, *, replace: bool) -> bool:
 
     With `replace` false a file already there stays; the return value tells whether this content was put in place.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{system_random(4).hex()}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY_FILE)
     try:
         with os.fdopen(handle, "wb") as file:

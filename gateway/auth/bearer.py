@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from datetime import datetime
+from typing import Final
 
+from gateway.auth.accounts import Accounts
 from gateway.auth.principal import Principal, TokenKind
 from gateway.auth.tokens import unauthorized
 from gateway.contract.errors import Refused, StoreTrouble
-
-if TYPE_CHECKING:
-    from gateway.runtime import Runtime  # the runtime holds the accounts, so it knows this package
 
 _KINDS: Final[tuple[TokenKind, ...]] = ("api", "login")
 """A browser's session is good in its cookie alone, where the browser guards it."""
@@ -23,14 +22,14 @@ def bearer_text(header: str | None) -> str:
     return text.strip()
 
 
-def authenticate_bearer(runtime: Runtime, header: str | None) -> Principal:
+def authenticate_bearer(accounts: Accounts, header: str | None, now: datetime) -> Principal:
     """Whoever sent this header. Raises Refused `unauthorized` or `password_change_required`; StoreTrouble."""
-    return runtime.accounts.authenticate(bearer_text(header), runtime.clock(), _KINDS)
+    return accounts.authenticate(bearer_text(header), now, _KINDS)
 
 
-def bearer_principal(runtime: Runtime, header: str | None) -> Principal | None:
+def bearer_principal(accounts: Accounts, header: str | None, now: datetime) -> Principal | None:
     """Whoever sent this header; None for nobody we know, and while the store can't be asked."""
     try:
-        return authenticate_bearer(runtime, header)
+        return authenticate_bearer(accounts, header, now)
     except (Refused, StoreTrouble):
         return None

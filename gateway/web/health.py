@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from gateway import outbox
+from gateway.auth import bearer_principal
 from gateway.config import process_environ
 from gateway.contract.errors import StoreTrouble
 from gateway.contract.store import Tx
@@ -64,9 +65,7 @@ def _may_see_metrics(runtime: Runtime) -> bool:
     source = client_address(request.environ, proxies)
     if is_within(source, (*LOOPBACK, *proxies)):
         return True
-    from gateway.auth import bearer_principal
-
-    principal = bearer_principal(runtime, request.headers.get("Authorization"))
+    principal = bearer_principal(runtime.accounts, request.headers.get("Authorization"), runtime.clock())
     return principal is not None and principal.may("operator")
 
 

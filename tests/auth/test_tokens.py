@@ -178,14 +178,17 @@ def test_a_kind_is_good_only_where_it_is_meant(world):
     assert ask(world, session.text, {"session"}).kind == "session"
     refusal(world, session.text, {"api", "login"})
     refusal(world, world.token("clerk"), {"session"})
-    assert bearer_principal(world.runtime, f"Bearer {session.text}") is None
+    assert bearer_principal(world.runtime.accounts, f"Bearer {session.text}", world.runtime.clock()) is None
 
 
 @pytest.mark.parametrize("scheme", ["", "Basic ", "Token ", "Bearer", "Bearer  ", "Negotiate "])
 def test_R201_only_the_bearer_scheme_counts(world, scheme):
-    assert bearer_principal(world.runtime, scheme + world.token("clerk")) is None or scheme.strip() == "Bearer"
-    assert bearer_principal(world.runtime, scheme) is None
-    assert bearer_principal(world.runtime, None) is None
+    assert (
+        bearer_principal(world.runtime.accounts, scheme + world.token("clerk"), world.runtime.clock()) is None
+        or scheme.strip() == "Bearer"
+    )
+    assert bearer_principal(world.runtime.accounts, scheme, world.runtime.clock()) is None
+    assert bearer_principal(world.runtime.accounts, None, world.runtime.clock()) is None
 
 
 def test_a_users_role_is_the_one_that_he_has_now(world):

@@ -62,7 +62,10 @@ def protect(blueprint: Blueprint, runtime: Runtime) -> None:
         body = _body(getattr(view, "body_limit", BODY_LIMIT))
         role = openness(view)
         if role != "open":
-            asker = g.principal = authenticate_bearer(runtime, request.headers.get("Authorization"))
+            header = request.headers.get("Authorization")
+            asker = g.principal = authenticate_bearer(runtime.accounts, header, runtime.clock())
+                runtime.accounts, request.headers.get("Authorization"), runtime.clock()
+            )
             if role is None or not (role == "any" or asker.may(role)):
                 raise Refused("forbidden", 403)
         if not is_storable(dict(request.view_args or {})):
