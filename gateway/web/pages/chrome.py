@@ -80,11 +80,12 @@ def guard(blueprint: Blueprint, runtime: Runtime) -> Blueprint:
         if request.method in _SAFE_METHODS:
             return
         request.max_content_length = request.max_form_memory_size = FORM_LIMIT
+        # Read first, whatever comes of it: a body left on the wire would spoil a kept-alive connection.
+        if not is_storable(list(request.form.values())):
+            abort(400)
         if _is_from_elsewhere(runtime.base_url):
             abort(403)
         _csrf.protect()
-        if not is_storable(list(request.form.values())):
-            abort(400)
 
     return blueprint
 
