@@ -64,8 +64,6 @@ def protect(blueprint: Blueprint, runtime: Runtime) -> None:
         if role != "open":
             header = request.headers.get("Authorization")
             asker = g.principal = authenticate_bearer(runtime.accounts, header, runtime.clock())
-                runtime.accounts, request.headers.get("Authorization"), runtime.clock()
-            )
             if role is None or not (role == "any" or asker.may(role)):
                 raise Refused("forbidden", 403)
         if not is_storable(dict(request.view_args or {})):
