@@ -236,7 +236,7 @@ def test_and_so_it_does_on_postgresql(postgres_url):
     assert len(_simulate(postgres_url, 4711, 120).answered) > 15
 
 
-def test_the_same_seed_takes_the_same_steps(sqlite_files, tmp_path):
+def test_R243_the_same_seed_takes_the_same_steps(sqlite_files, tmp_path):
     ends = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from gateway import inbox, incidents, tagging
+from gateway import inbox, incidents, links, tagging
 from gateway.catalog.specs import Channel, Circle, Item, Merchant, Offer, Pair
 from gateway.contract import BadNotification, Ignored, Malformed, Payer, RawNotification
 from gateway.contract.errors import StoreBusy
@@ -503,6 +503,22 @@ def test_R034_the_source_has_a_budget_of_his_own(house):
     house.apply(changed(Offer, "default", source_item="cut", source_budget_fen=5000, elsewhere=0))
     house.pay("T3", "c")
     assert house.decisions("T3")["source_link"] == ("done", "issued")
+
+
+def test_R037_a_source_nobody_can_reach_finds_the_link_in_his_wallet_until_it_expires(rewarding):
+    house = rewarding
+    _brought(house, "a", "b")
+    house.pay("T1", "b")
+    link = house.link("T1", "source")
+    found = house.in_tx("a", lambda tx, person: links.of_person(tx, person))
+    assert [row["id"] for row in found] == [link["id"]]
+    assert house.in_tx("b", lambda tx, person: [row["purpose"] for row in links.of_person(tx, person)]) == ["payer"]
+    house.later(days=6)
+    assert {row["item"] for row in house.claim(link).coupons} == {"cut"}
+    _brought(house, "a", "c")
+    house.pay("T2", "c")
+    house.later(days=7)
+    assert links.state_at(house.link("T2", "source"), house.now) == "expired"
 
 
 def test_R038_one_who_turns_out_to_be_his_own_source_is_refused(rewarding):
