@@ -84,9 +84,7 @@ def cast() -> dict[str, Platform]:
 def square(**settings: str) -> Iterator[Square]:
     """The square, up and serving; `settings` are DRAINAGE_ variables without their prefix."""
     house = House(config='[relay]\nallow = ["127.0.0.0/8"]\n[sandbox]\nenabled = true\n')
-    # No relay waits for a place behind another one, so that what is asserted is not the bulkhead.
-    house.settings = {"DRAINAGE_RELAY_UPSTREAM_CONCURRENCY": "64"}
-    house.settings |= {f"DRAINAGE_{name}": value for name, value in settings.items()}
+    house.settings = {f"DRAINAGE_{name}": value for name, value in settings.items()}
     people = cast()
     with Till() as till, Till() as other:
         with running(house, *shops(people, till.url, other.url)):

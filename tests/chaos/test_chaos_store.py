@@ -39,10 +39,12 @@ def _moved_away(here: Square) -> Iterator[None]:
     aside.mkdir()
     for path in here.house.home.glob("drainage.db*"):
         path.rename(aside / path.name)
-    yield
-    for path in aside.iterdir():
-        path.rename(here.house.home / path.name)
-    aside.rmdir()
+    try:
+        yield
+    finally:
+        for path in aside.iterdir():
+            path.rename(here.house.home / path.name)
+        aside.rmdir()
 
 
 @contextlib.contextmanager
@@ -50,9 +52,11 @@ def _locked(here: Square) -> Iterator[None]:
     """Somebody else holds the write lock and does not let go."""
     other = sqlite3.connect(_database(here), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    yield
-    other.execute("ROLLBACK")
-    other.close()
+    try:
+        yield
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
 
 
 @contextlib.contextmanager
@@ -60,10 +64,11 @@ def _replaced(here: Square) -> Iterator[None]:
     """In the database's place lies a file that is none."""
     with _moved_away(here):
         _database(here).write_bytes(b"this is not a database at all" * 100)
-        yield
-        _database(here).unlink()
-        for path in here.house.home.glob("drainage.db-*"):
-            path.unlink()
+        try:
+            yield
+        finally:
+            for path in here.house.home.glob("drainage.db*"):
+                path.unlink()
 
 
 TROUBLES: list[Callable[[Square], contextlib.AbstractContextManager[None]]] = [_moved_away, _locked, _replaced]
@@ -112,6 +117,18 @@ def test_r013_r019_a_worker_born_while_the_store_is_gone_relays_too(here: Square
         eventually(relayed, "a new worker relays", 30)
     drained(here.house)
     assert here.house.payment(sent.transaction)["tag"]["after"] == "tagged"
+
+
+def test_r013_r019_a_machine_that_restarts_while_its_store_is_gone_relays_too(here: Square) -> None:
+    assert here.house.stop() == 0
+    with _moved_away(here):
+        here.house.start()
+        sent = [(line, here.platforms[line].payment(fresh_openid())) for line in LINES]
+        for line, one in sent:
+            assert here.house.notify(line, one).body == b"till-says-ok"
+    drained(here.house)
+    for _, one in sent:
+        assert here.house.payment(one.transaction)["tag"]["after"] == "tagged"
 
 
 def test_r013_what_is_refused_is_relayed_while_the_store_is_gone(here: Square) -> None:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
-from tests.chaos.square import Square, all_at_once
+from tests.chaos.square import Square, all_at_once, square
 from tests.e2e.house import eventually
 from tests.e2e.platforms import fresh_openid
 from tests.e2e.till import Mode
+
+
+@pytest.fixture(scope="module")
+def here() -> Iterator[Square]:
+    """A square with the limits that a deployment has."""
+    with square() as running:
+        yield running
 
 
 @pytest.fixture
@@ -61,11 +70,22 @@ def test_r010_r013_the_next_delivery_heals_within_ten_seconds_of_the_tills_retur
 def test_r013_a_hanging_till_holds_nobody_elses_payments(here: Square, dead: object) -> None:
     dead("hang")  # type: ignore[operator]
     south = here.platforms["south"]
-    jobs = [lambda: _pay(here, "v3") for _ in range(24)]
+    # More than all threads of the house: were there no bulkhead, nobody would be left for the south.
+    jobs = [lambda: _pay(here, "v3") for _ in range(40)]
     jobs += [lambda: here.house.notify("south", south.payment(fresh_openid())).status for _ in range(8)]
     told = all_at_once(jobs)
-    assert set(told[:24]) <= {503, 504}
-    assert set(told[24:]) == {200}
+    assert set(told[:40]) <= {503, 504}
+    assert set(told[40:]) == {200}
+
+
+@pytest.mark.parametrize(("size", "status"), [(2**20, 200), (2**20 + 1, 502), (5 * 2**20, 502)])
+def test_r012_an_answer_over_one_mib_is_a_broken_one(here: Square, size: int, status: int) -> None:
+    here.till.answers[f"/pay/v2/{size}"] = Mode(body=b"x" * size)
+    sent = here.platforms["v2"].payment(fresh_openid())
+    answer = here.house.notify("v2", sent, f"/{size}")
+    assert answer.status == status
+    assert (len(answer.body) == size) == (status == 200)
+    assert here.house.payment(sent.transaction)["tag"]["after"] == "tagged"
 
 
 def test_r013_refused_bytes_have_a_breaker_of_no_ones(here: Square) -> None:

@@ -340,7 +340,9 @@ class House:
         if body is not None:
             headers.append(("Content-Type", "application/json"))
             data = json.dumps(body).encode()
-        return call(self.port, method, f"/api/v1{path}", headers, data)
+        answer = call(self.port, method, f"/api/v1{path}", headers, data)
+        assert answer.status != 500, (method, path, self.log()[-3000:])
+        return answer
 
     def payment(self, transaction: str) -> dict[str, Any]:
         """One payment as the API tells it; must exist."""

@@ -81,6 +81,21 @@ def test_r241_ack_tries_again_while_the_till_says_fail(here: Town) -> None:
     here.ack_till.wait_for(sent.body, count=count + 1, seconds=30)
 
 
+def test_r013_r241_a_till_that_hangs_does_not_hold_up_anothers_deliveries(here: Town) -> None:
+    here.ack_till.mode = _accepting("alipay-ack")
+    here.ack_till.answers["/pay/v2-ack"] = Mode("hang")
+    stuck = [here.platforms["v2-ack"].payment(fresh_openid()) for _ in range(20)]
+    for sent in stuck:
+        assert _is_success("v2-ack", here.house.notify("v2-ack", sent).body)
+    free = here.platforms["alipay-ack"].payment(fresh_openid())
+    here.house.notify("alipay-ack", free)
+    here.ack_till.wait_for(free.body, seconds=25)
+    here.ack_till.answers["/pay/v2-ack"] = _accepting("v2-ack")
+    for sent in stuck:
+        here.ack_till.wait_for(sent.body, seconds=60)
+    eventually(lambda: here.house.summary()["outbox_depth"] == 0, "all is delivered", 60)
+
+
 @ACKS
 def test_r003_ack_refuses_what_is_not_genuine_and_relays_it_once(here: Town, line: str) -> None:
     here.ack_till.mode = _accepting(line)

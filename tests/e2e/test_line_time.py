@@ -16,6 +16,7 @@ SHOPS = """
 [circle.lane]
 name = "小巷"
 binding = "bearer"
+tag_days = 5
 [merchant.bakery]
 circle = "lane"
 name = "面包房"
@@ -26,6 +27,13 @@ kind = "gift"
 stock = 10000
 valid_days = 5
 offer = "both"
+[item.rare]
+merchant = "bakery"
+name = "最后一个蛋糕"
+kind = "gift"
+stock = 1
+offer = "elsewhere"
+price_fen = 8800
 [offer.default]
 circle = "lane"
 own = 1
@@ -47,6 +55,7 @@ def test_r005_r055_r241_a_week_later_and_then_outside_the_sandbox() -> None:
         (used,) = house.claim(house.link("v2", V2)["url"])
         clerk = house.token("clerk", merchant="bakery")
         assert house.redeem(used, token=clerk, key="used").status == 200
+        order = _order(house, open_link["payment"]["payer"])
         till.answers["/pay/ali"] = Mode(status=500, reason="Broken", body=b"fail")
         undelivered = ALI.payment(fresh_openid())
         assert house.notify("ali", undelivered).body == b"success"
@@ -59,12 +68,15 @@ def test_r005_r055_r241_a_week_later_and_then_outside_the_sandbox() -> None:
         house.start()
         _links_have_run_out(house, open_link["url"], claimed_link["url"], codes)
         _coupons_have_run_out(house, codes[0], used)
+        _a_tag_has_run_out(house, open_link["openid"])
+        _a_reservation_has_lapsed(house, order, open_link["payment"]["payer"])
         _signatures_are_stale(house)
         _what_stays_undelivered_is_parked(house, till, undelivered.body, undelivered.transaction)
         assert house.stop() == 0
 
         house.settings = {"DRAINAGE_SANDBOX_ENABLED": "false"}
-        house.start()
+        house.start("--no-worker")
+        _nothing_is_delivered_without_a_worker(house, till)
         _sandbox_channels_are_nothing(house, till)
 
 
@@ -80,6 +92,46 @@ def _coupons_have_run_out(house: House, unused: str, used: str) -> None:
     manager = house.token("manager", merchant="bakery")
     back = house.api("POST", f"/coupons/{used}/reverse", {"reason": "a week later"}, token=manager, key="back")
     assert (back.status, back.json["code"]) == (409, "too_late")
+
+
+def _a_tag_has_run_out(house: House, openid: str) -> None:
+    """R028: after `tag_days` the payer is a stranger, and his next payment tags him anew."""
+    again = house.pay("v2", V2, openid)
+    assert (again["tag"]["before"], again["tag"]["after"]) == ("untagged", "tagged")
+
+
+def _order(house: House, person: str) -> str:
+    """The number of an order for the last piece of something, unpaid."""
+    body = {"item": "rare", "quantity": 1, "person": person}
+    made = house.api("POST", "/orders", body, token=house.token("manager", merchant="bakery"))
+    assert (made.status, made.json["amount_fen"]) == (201, 8800), made.body
+    return str(made.json["order"])
+
+
+def _a_reservation_has_lapsed(house: House, late: str, person: str) -> None:
+    """R044 R047: an unpaid piece is sold to the next, and who pays for it too late has his money back."""
+    manager = house.token("manager", merchant="bakery")
+    next_one = eventually(lambda: _sold(house, person), "the piece is free again")
+    paid = house.api("POST", f"/orders/{next_one}/pay", token=manager)
+    assert (paid.status, paid.json["state"]) == (200, "fulfilled")
+    too_late = house.api("POST", f"/orders/{late}/pay", token=manager)
+    assert (too_late.status, too_late.json["state"], too_late.json["coupons"]) == (200, "refunded", []), too_late.body
+
+
+def _sold(house: House, person: str) -> str | None:
+    body = {"item": "rare", "quantity": 1, "person": person}
+    made = house.api("POST", "/orders", body, token=house.token("manager", merchant="bakery"))
+    return str(made.json["order"]) if made.status == 201 else None
+
+
+def _nothing_is_delivered_without_a_worker(house: House, till: Till) -> None:
+    sent = ALI.payment(fresh_openid())
+    assert house.notify("ali", sent).body == b"success"
+    assert house.summary()["outbox_depth"] == 1
+    assert till.find(sent.body) == []
+    house.drainage("work", "--once")
+    assert len(till.find(sent.body)) == 1
+    assert house.summary()["outbox_depth"] == 0
 
 
 def _signatures_are_stale(house: House) -> None:

@@ -178,8 +178,8 @@ def shops_file(people: dict[str, Platform], till: str, ack_till: str) -> tuple[s
     merchants = {"v3-cert": "sweets", "tea": "tea", "stall": "stall", "bank": "bank"}
     extra: dict[str, dict[str, str]] = {
         "v3": {"shop": '"hotpot-1"'},
-        "v2-ack": {"answer": '"ack"'},
-        "alipay-ack": {"answer": '"ack"'},
+        "v2-ack": {"answer": '"ack"', "timeout_ms": "1000"},
+        "alipay-ack": {"answer": '"ack"', "timeout_ms": "1000"},
         "copied": {"intake": '"copy"'},
         "copied-alipay": {"intake": '"copy"'},
         "paused": {"paused": "true"},
