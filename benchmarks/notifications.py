@@ -48,6 +48,11 @@ def transaction_id(number: int, salt: str) -> str:
     return f"4200{salt}{number:012d}"
 
 
+def compact(value: object) -> bytes:
+    """JSON as the platform writes it: no blanks, Chinese as it is."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
 def _make(platform: Platform, path: str, port: int, numbers: range, salt: str) -> list[bytes]:
     key = serialization.load_pem_private_key(platform.private_pem, None)
     aead = AESGCM(platform.apiv3_key.encode())
@@ -68,8 +73,8 @@ def _make(platform: Platform, path: str, port: int, numbers: range, salt: str) -
             "amount": {"total": 2600, "payer_total": 2600, "currency": "CNY", "payer_currency": "CNY"},
         }
         nonce = os.urandom(6).hex()
-        sealed = aead.encrypt(nonce.encode(), json.dumps(payment).encode(), b"transaction")
-        body = json.dumps(
+        sealed = aead.encrypt(nonce.encode(), compact(payment), b"transaction")
+        body = compact(
             {
                 "id": f"EV-{salt}{number}",
                 "create_time": "2026-03-01T12:00:00+08:00",
@@ -84,7 +89,7 @@ def _make(platform: Platform, path: str, port: int, numbers: range, salt: str) -
                     "nonce": nonce,
                 },
             }
-        ).encode()
+        )
         header_nonce = os.urandom(16).hex()
         text = f"{stamp}\n{header_nonce}\n".encode() + body + b"\n"
         signature = base64.b64encode(key.sign(text, padding.PKCS1v15(), hashes.SHA256())).decode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from gateway.contract.adapter import Headers
@@ -121,5 +122,7 @@ def _forwarded(headers: Headers, present: set[str], hop: Hop) -> list[str]:
     return lines
 
 
+@lru_cache(maxsize=512)
 def _cased(key: str) -> str:
+    # The platforms send the same dozen names with every request; strangers' push one another out.
     return "-".join(part.capitalize() for part in key.split("_"))

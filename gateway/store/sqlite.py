@@ -180,10 +180,9 @@ class SqliteStore:
 def _write_loop(name: str, jobs: queue.SimpleQueue[_Job | None]) -> None:
     writer = _Writer(name)
     closing = False
-    while not closing:
-        batch, closing = _next_batch(jobs)
-        if batch:
-            writer.commit(batch)
+    while not closing and (first := jobs.get()) is not None:
+        batch = [first]
+        closing = writer.commit(batch, jobs)
         for job in batch:
             if job.unattended and job.error is not None:
                 log.error("queued_write_failed", exc_info=job.error)
@@ -191,21 +190,17 @@ def _write_loop(name: str, jobs: queue.SimpleQueue[_Job | None]) -> None:
     writer.drop()
 
 
-def _next_batch(jobs: queue.SimpleQueue[_Job | None]) -> tuple[list[_Job], bool]:
-    """Waits for work, then takes all that is there; True when the store is closing."""
-    first = jobs.get()
-    if first is None:
-        return [], True
-    batch = [first]
+def _take_more(batch: list[_Job], jobs: queue.SimpleQueue[_Job | None]) -> bool:
+    """Fill the batch with all that waits by now; True when the store is closing."""
     while len(batch) < BATCH:
         try:
             job = jobs.get_nowait()
         except queue.Empty:
             break
         if job is None:
-            return batch, True
+            return True
         batch.append(job)
-    return batch, False
+    return False
 
 
 class _Writer:
@@ -217,12 +212,17 @@ class _Writer:
         self._identity: tuple[int, int] | None = None
         self._turns: _Turns | None = None
 
-    def commit(self, batch: list[_Job]) -> None:
-        """One synced transaction for the batch; each job gets its result or its error. Raises nothing."""
+    def commit(self, batch: list[_Job], jobs: queue.SimpleQueue[_Job | None]) -> bool:
+        """One synced transaction for the batch and for all that came while its turn was awaited. Raises nothing.
+
+        Each job gets its result or its error. True when the store is closing.
+        """
+        closing = False
         try:
             if self._turns is None:
                 self._turns = _Turns(self._name + ".turn")
             with self._turns:
+                closing = _take_more(batch, jobs)
                 identity = _identity(self._name)
                 if self._connection is None or identity != self._identity:
                     self._drop_connection()
@@ -234,6 +234,7 @@ class _Writer:
             self.drop()
         else:
             self._bound_wal()
+        return closing
 
     def drop(self) -> None:
         """Let go of everything; the next commit opens it anew, the lock file included, which may have moved too."""

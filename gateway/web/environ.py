@@ -43,9 +43,10 @@ def client_address(environ: Mapping[str, Any], trusted: Sequence[Network]) -> st
     Read from the right: each address that is itself a trusted proxy is stepped over; the first that is not is he.
     """
     peer = str(environ.get("REMOTE_ADDR", ""))
-    if not trusted or not is_within(peer, trusted):
+    forwarded = environ.get("HTTP_X_FORWARDED_FOR")
+    if not forwarded or not is_within(peer, trusted):
         return peer
-    told = [part.strip() for part in str(environ.get("HTTP_X_FORWARDED_FOR", "")).split(",") if part.strip()]
+    told = [part.strip() for part in str(forwarded).split(",") if part.strip()]
     for address in reversed(told):
         try:
             ipaddress.ip_address(address)

@@ -22,7 +22,7 @@ from gateway.contract.errors import BadNotification, Refused, StoreTrouble
 from gateway.contract.store import Tx
 from gateway.intake.bucket import Buckets
 from gateway.intake.spool import Record, Spool
-from gateway.metrics import NOTIFICATIONS
+from gateway.metrics import notified
 from gateway.relay import Hop, Relay, RelayFailed, Upstream, WsgiParts, answer_parts, failure_parts, from_environ
 from gateway.relay.answer import status_line
 from gateway.runtime import Runtime
@@ -119,11 +119,11 @@ class Notify:
         if request.raw.method != "POST":
             return self._mirror(request, _Result("method"), note=False) if relays else _plain(405, "POST only")
         if channel.spec.paused:
-            NOTIFICATIONS.labels(channel.spec.slug, "paused").inc()
+            notified(channel.spec.slug, "paused").inc()
             return self._mirror(request, _Result("paused"), note=False) if relays else _acked(channel, "accepted")
         owns_retries = relays and channel.spec.answer == "ack"
         result = self._take_in(request, owns_retries=owns_retries)
-        NOTIFICATIONS.labels(channel.spec.slug, result.outcome).inc()
+        notified(channel.spec.slug, result.outcome).inc()
         if owns_retries:
             return self._answer_ourselves(request, result)
         if relays:
@@ -248,7 +248,7 @@ class Notify:
         self._runtime.store.write_later(lambda tx: inbox.record_relay(tx, row))
 
     def _too_large(self, channel: LiveChannel, source: str, now: datetime) -> None:
-        NOTIFICATIONS.labels(channel.spec.slug, "too_large").inc()
+        notified(channel.spec.slug, "too_large").inc()
         if self._buckets.take(source, channel.spec.slug, time.monotonic()):
             self._runtime.store.write_later(
                 lambda tx: incidents.raise_(tx, self._runtime.ids, now, "body_too_large", channel.spec.slug)
