@@ -132,6 +132,17 @@ def test_r060_r072_refusals_at_the_counter(here: Town) -> None:
         assert fine.status == 200, fine.body
 
 
+def test_r060_guessing_codes_is_slowed_down(here: Town) -> None:
+    made = here.house.drainage("token", "create", "--role", "clerk", "--merchant", "hotpot", "--name", "guesser")
+    guesser = made.strip().splitlines()[-1]
+    told = [here.house.redeem(f"ABCDEFGHJK{n:02d}P", token=guesser, key=f"g-{n}").status for n in range(22, 62)]
+    assert set(told[:30]) == {404}
+    assert told[-1] == 429
+    # Another clerk at another counter is not held back by him.
+    code = _coupons(here)["hotpot"]
+    assert here.house.redeem(code, token=here.clerk("hotpot"), key=f"after-{code}").status == 200
+
+
 def test_r062_a_manager_takes_a_redemption_back(here: Town) -> None:
     coupons = _coupons(here)
     code, clerk, manager = coupons["hotpot"], here.clerk("hotpot"), here.manager("hotpot")

@@ -337,6 +337,27 @@ def test_check_is_a_line_each(lane: Lane) -> None:
     assert len(done.stdout.strip().splitlines()) >= 5
 
 
+def test_r073_installed_adapters_are_listed_and_checked(lane: Lane) -> None:
+    listed = {row["adapter"] for row in json.loads(lane.house.drainage("adapters", "list", "--json"))}
+    assert {"wechat_v3", "wechat_v2", "alipay"} <= listed
+    done = lane.house.run("adapters", "check", "alipay", timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    unknown = lane.house.run("adapters", "check", "no-such")
+    assert unknown.returncode == 1
+    assert "Traceback" not in unknown.stderr
+
+
+def test_r073_a_new_adapter_is_a_package_that_can_be_read(lane: Lane) -> None:
+    done = lane.house.run("adapters", "new", "bestpay")
+    assert done.returncode == 0, done.stderr
+    made = [path for path in lane.house.root.rglob("*.py") if "bestpay" in str(path)]
+    assert made
+    for path in made:
+        compile(path.read_text("utf-8"), str(path), "exec")
+    again = lane.house.run("adapters", "new", "bestpay")
+    assert again.returncode == 1, "what is there is not written over"
+
+
 # -- tokens and users -------------------------------------------------------------------------------------------------
 
 
@@ -376,6 +397,18 @@ def test_r200_a_new_user_must_choose_a_password_first(lane: Lane) -> None:
     assert lane.house.api("GET", "/coupons/ABCDEFGHJKMNP", token=token).status == 401
     status, got = post("/login", {"username": "mei", "password": "wrong"})
     assert (status, got["code"]) == (401, "unauthorized")
+
+
+def test_r200_guessing_a_password_is_slowed_down_for_that_account_alone(lane: Lane) -> None:
+    def login(name: str) -> tuple[int, str | None]:
+        body = json.dumps({"username": name, "password": "a guess"}).encode()
+        got = call(lane.house.port, "POST", "/api/v1/login", (("Content-Type", "application/json"),), body)
+        return got.status, got.header("Retry-After")
+
+    told = [login("nobody-of-that-name") for _ in range(12)]
+    assert [status for status, _ in told] == [401] * 10 + [429] * 2
+    assert int(told[-1][1] or 0) > 0
+    assert login("somebody-else")[0] == 401
 
 
 def test_keys_rotate_while_serving(lane: Lane) -> None:
