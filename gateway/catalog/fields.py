@@ -141,15 +141,21 @@ FIELD_OF_KEY: Final = {"from": "giver", "to": "taker"}
 KEY_OF_FIELD: Final = {field: key for key, field in FIELD_OF_KEY.items()}
 
 
+_TELLING: Final = frozenset({"binding", "sandbox", "intake", "answer", "relation", "welcome_item", "source_item"})
+"""Fields on which other rules depend: with a wrong one nothing more can be said of the object."""
+
+
 def read_object(
     kind: specs.KindName, slug: str, table: Mapping[str, Any], extra: Mapping[str, Any], faults: list[tuple[str, str]]
 ) -> specs.Spec | None:
-    """The object that `[kind.slug]` describes; None when its table has faults, which are added to `faults`.
+    """The object that `[kind.slug]` describes; None when a required field is missing or a telling one is faulty.
 
+    Faults are added to `faults`. A faulty field that has a default gets it, so that what else is wrong with the object
+    can be told as well; not so the fields of `_TELLING`, whose default would make faults where there are none.
     `extra` are fields that were read elsewhere, and whose keys `table` no longer holds.
     """
     known = FIELDS[kind]
-    before = len(faults)
+    whole = True
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key not in known:
@@ -159,12 +165,11 @@ def read_object(
             values[FIELD_OF_KEY.get(key, key)] = known[key](value)
         except ValueError as error:
             faults.append((toml_path(kind, slug, key), str(error)))
-    faults += [
-        (toml_path(kind, slug, key), "is required")
-        for key in map(_key_of, _required(specs.KINDS[kind]))
-        if key not in table
-    ]
-    return specs.KINDS[kind](slug=slug, **values, **extra) if len(faults) == before else None
+            whole = whole and key not in _TELLING
+    required = _required(specs.KINDS[kind])
+    faults += [(toml_path(kind, slug, key), "is required") for key in map(_key_of, required) if key not in table]
+    whole = whole and all(name in values for name in required)
+    return specs.KINDS[kind](slug=slug, **values, **extra) if whole else None
 
 
 def plain(value: Any) -> Any:

@@ -25,7 +25,7 @@ _WALLETS: Final[Mapping[frozenset[str], str]] = {
 
 @dataclass(slots=True)
 class ApplyFile:
-    """What was read: the objects without a fault, every (kind, slug) that is named, and the faults so far."""
+    """What was read: the objects as far as they could be, every (kind, slug) that is named, and the faults so far."""
 
     catalog: Catalog
     named: frozenset[tuple[str, str]]
@@ -75,11 +75,11 @@ def _object(kind: KindName, slug: str, table: Any, sources: Sources, faults: lis
     if not isinstance(table, dict):
         faults.append((path, f"must be a table, written [{path}]"))
         return None
-    before = len(faults)
     try:
         SLUG(slug)
     except ValueError as error:
         faults.append((path, str(error)))
+    before = len(faults)
     extra: dict[str, Any] = {}
     rest = dict(table)
     if kind == "channel":
@@ -89,8 +89,11 @@ def _object(kind: KindName, slug: str, table: Any, sources: Sources, faults: lis
     elif kind == "pair" and rest.get("relation") == "block" and rest.get("both", False) is False:
         # `block` always holds both ways (R040), whatever the table says of the way back.
         rest["both"] = True
-    spec = read_object(kind, slug, rest, extra, faults)
-    return spec if len(faults) == before else None
+    if len(faults) > before:
+        # Keys or settings that could not be read: their own rules would only say again that they are missing.
+        read_object(kind, slug, rest, extra, faults)
+        return None
+    return read_object(kind, slug, rest, extra, faults)
 
 
 def _channel_secrets(

@@ -10,7 +10,7 @@ import click
 from gateway.catalog.registry import installed, provider_of
 from gateway.checks import matching
 from gateway.cli import conform, skeleton
-from gateway.cli.common import Desk, Group, json_option, print_rows, with_desk
+from gateway.cli.common import Desk, Group, home_option, json_option, print_rows, with_desk
 from gateway.config import load_config, process_environ
 from gateway.contract.errors import Refused
 
@@ -54,6 +54,7 @@ def check(desk: Desk, name: str) -> None:
 @adapters.command()
 @click.argument("name")
 @click.option("--in", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), default=".")
+@home_option
 def new(name: str, folder: Path) -> None:
     """Write a skeleton package for a new adapter, which passes the kit as it is."""
     try:

@@ -362,6 +362,21 @@ def test_all_faults_come_at_once(bench, small):
     }
 
 
+def test_a_faulty_field_hides_no_other_fault_of_its_channel(bench, small):
+    """A channel with a mistyped time limit is told of its upstream and its keys in the same breath."""
+    text = (
+        small.replace("[channel.hotpot-pay]\n", "[channel.hotpot-pay]\ntimeout_ms = 9000\nzzz = 1\n")
+        .replace('secret = "canary-key-1"', 'secret = "canary-key-1"\nmchidd = "x"')
+        .replace("http://127.0.0.1:9001/pay/wx", "http://10.0.0.1/pay")
+    )
+    assert set(bench.faults(text)) == {
+        "channel.hotpot-pay.timeout_ms",
+        "channel.hotpot-pay.zzz",
+        "channel.hotpot-pay.keys.mchidd",
+        "channel.hotpot-pay.upstream",
+    }
+
+
 def test_no_message_repeats_a_secret(bench, small):
     text = small.replace('secret = "canary-key-1"', 'secret = "explode"\nmore = [3, "canary-2"]')
     text += '[channel.hotpot-pay.wallet]\nappid = "wx1"\napp_secrets = "canary-3"\n'

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from flask import Blueprint
 
+from gateway.catalog.directory import Directory
+from gateway.contract.clock import from_text
 from gateway.contract.errors import Refused
-from gateway.contract.store import Tx
+from gateway.contract.store import Row, Tx
 from gateway.reading import payments
 from gateway.reading.links import LinkView
 from gateway.runtime import Runtime
@@ -15,6 +19,11 @@ from gateway.web.api.guard import principal, public_url
 from gateway.web.api.models import PageQuery, Payment, PaymentPage, PaymentQuery
 from gateway.web.api.surface import Surface
 
+JUST_NOW: Final = timedelta(seconds=6)
+"""Longer than the longest relay: after it a note that is not there will not come."""
+
+NOTE_PATIENCE_S: Final = 0.5
+_LOOK_AGAIN_S: Final = 0.02
 _PREFIX: Final = "pay_"
 """What every payment's id begins with; a cursor is the rest of the last one shown, so that any cursor is a place."""
 
@@ -30,7 +39,7 @@ def payments_blueprint(surface: Surface) -> Blueprint:
         """One payment with its tag, its links, and every decision's reason."""
         directory, asker = runtime.directory(), principal()
 
-        def read(tx: Tx) -> dict[str, Any]:
+        def read(tx: Tx) -> tuple[dict[str, Any], bool]:
             rows = [
                 row
                 for row in payments.find(tx, transaction_id, query.provider)
@@ -40,9 +49,15 @@ def payments_blueprint(surface: Surface) -> Blueprint:
                 raise Refused("not_found", 404)
             if len(rows) > 1:
                 raise Refused("ambiguous", 409, providers=sorted({row["provider"] for row in rows}))
-            return payments.as_json(tx, rows, directory, link_view(runtime))[0]
+            shown = payments.as_json(tx, rows, directory, link_view(runtime))[0]
+            return shown, relay_note_is_due(rows[0], directory, runtime.clock())
 
-        return runtime.store.read(read)
+        shown, is_due = runtime.store.read(read)
+        end = time.monotonic() + NOTE_PATIENCE_S
+        while is_due and time.monotonic() < end:
+            time.sleep(_LOOK_AGAIN_S)
+            shown, is_due = runtime.store.read(read)
+        return shown
 
     @blueprint.get("/payments")
     @surface.operation("manager", "payments", PaymentPage)
@@ -60,6 +75,17 @@ def payments_blueprint(surface: Surface) -> Blueprint:
         return runtime.store.read(read)
 
     return blueprint
+
+
+def relay_note_is_due(payment: Row, directory: Directory, now: datetime) -> bool:
+    """Whether the POS's answer to a payment that has just come is still on its way into the store.
+
+    It is written behind the answer that the platform gets. Whoever asks within that moment waits for it.
+    """
+    if payment["relay_state"] != "none" or now - from_text(payment["received_at"]) > JUST_NOW:
+        return False
+    channel = directory.channel(payment["channel"])
+    return channel is not None and bool(channel.upstream) and channel.spec.answer == "mirror"
 
 
 def link_view(runtime: Runtime) -> LinkView:
