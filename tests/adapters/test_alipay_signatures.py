@@ -85,11 +85,13 @@ def test_a_sign_written_otherwise_is_refused():
     body = send().body
     start = body.index(b"&sign=") + 6
     last = body.index(b"%3D%3D", start) - 1
+    # Behind the first character of the sign, which may be written as an escape of three bytes.
+    within = start + (3 if body[start : start + 1] == b"%" else 1)
     spelt_otherwise = bytes([body[last] + 1])
     for damaged in (
         body[:last] + spelt_otherwise + body[last + 1 :],
         body[:start] + b"%20" + body[start:],
-        body[: start + 4] + b"%0A" + body[start + 4 :],
+        body[:within] + b"%0A" + body[within:],
         body + b"%3D",
     ):
         with pytest.raises(BadSignature):

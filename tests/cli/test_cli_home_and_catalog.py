@@ -126,7 +126,10 @@ def test_apply_tells_every_fault_on_stderr_and_stores_nothing(console, shops):
     )
     done = console.run("apply", "bad.toml")
     assert (done.code, done.out) == (1, "")
-    assert done.err.splitlines() == ["item.bowl-5off.value_fen: must be a whole number from 0 to 1000000000000"]
+    assert done.err.splitlines() == [
+        "item.bowl-5off.value_fen: must be a whole number from 0 to 1000000000000",
+        "item.bowl-5off.merchant: no merchant named sweet; did you mean sweets?",
+    ]
     (console.folder / "bad.toml").write_text("x = [")
     assert console.run("apply", "bad.toml").code == 1
     (console.folder / "bad.toml").write_bytes(b"\xff")

@@ -210,7 +210,7 @@ def test_every_outcome_of_a_notification_stands():
     (row,) = [row for row in rows(text) if row[0].startswith("`drainage_notifications_total")]
     front = [ROOT / "gateway/web/notify.py"]
     ours = set().union(*(texts(argument(call, 0)) for call in calls(front, "_Result")))
-    ours |= set().union(*(texts(argument(call, 1)) for call in calls(front, "labels")))
+    ours |= set().union(*(texts(argument(call, 1)) for call in calls(front, "notified")))
     assert set(words(row[1])) == (ours | {"processed", "seen", "ignored"}) - {"method"}
     (row,) = [row for row in rows(text) if row[0].startswith("`drainage_relay_seconds")]
     assert set(words(row[1])) == {"answered", *FailureKind.__args__}
