@@ -44,19 +44,20 @@ def payer_link(
     rules: Rules,
 ) -> Decision:
     """The link that a tagged payer gets (R030, R033, R039–R042)."""
-    offer = rules.offer
-    choice = choose(
-        rules.eligible,
-        gone=coupons.gone(tx),
-        held=coupons.held(tx, payer, now),
-        own=offer.own,
-        elsewhere=offer.elsewhere,
-        seed=payment,
-    )
     new = links.NewLink(
-        place.circle, place.merchant, place.shop, payer.id, "payer", offer.slug, choice, offer.link_days, payment
+        place.circle,
+        place.merchant,
+        place.shop,
+        payer.id,
+        "payer",
+        rules.offer.slug,
+        _chosen(tx, payer, rules, payment, now),
+        rules.offer.link_days,
+        payment,
     )
-    return _issue(tx, ids, keys, now, new, _caps(payer, now, rules), _budgets(offer, now, rules.zone), "payer_link")
+    return _issue(
+        tx, ids, keys, now, new, _caps(payer, now, rules), _budgets(rules.offer, now, rules.zone), "payer_link"
+    )
 
 
 def bought_link(
@@ -71,27 +72,30 @@ def bought_link(
     rules: Rules,
 ) -> Decision:
     """The link for having bought more than the preset number (R045)."""
-    offer = rules.offer
-    choice = choose(
-        rules.eligible,
-        gone=coupons.gone(tx),
-        held=coupons.held(tx, buyer, now),
-        own=offer.own,
-        elsewhere=offer.elsewhere,
-        seed=order,
-    )
     new = links.NewLink(
         place.circle,
         place.merchant,
         place.shop,
         buyer.id,
         "order",
-        offer.slug,
-        choice,
-        offer.link_days,
+        rules.offer.slug,
+        _chosen(tx, buyer, rules, order, now),
+        rules.offer.link_days,
         source_order=order,
     )
-    return _issue(tx, ids, keys, now, new, [], _budgets(offer, now, rules.zone), "payer_link")
+    return _issue(tx, ids, keys, now, new, [], _budgets(rules.offer, now, rules.zone), "payer_link")
+
+
+def _chosen(tx: Tx, person: Person, rules: Rules, seed: str, now: datetime) -> Choice:
+    """The offer's choice for this person, by what is in stock and what he holds now."""
+    return choose(
+        rules.eligible,
+        gone=coupons.gone(tx),
+        held=coupons.held(tx, person, now),
+        own=rules.offer.own,
+        elsewhere=rules.offer.elsewhere,
+        seed=seed,
+    )
 
 
 def welcome_link(
