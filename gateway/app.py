@@ -19,6 +19,7 @@ from gateway.intake.spool import Spool
 from gateway.logs import configure_logs
 from gateway.relay import Guard, Relay, RelayLimits
 from gateway.runtime import Runtime, create
+from gateway.web.admin import register_admin
 from gateway.web.api import register_api
 from gateway.web.front import Front
 from gateway.web.health import register_health
@@ -41,6 +42,7 @@ def create_app(runtime: Runtime | None = None) -> Front:
     register_health(pages, runtime, spool, relay.breaker_is_open)
     register_api(pages, runtime)
     register_pages(pages, runtime)
+    register_admin(pages, runtime)
     if runtime.config.sandbox.enabled:
         register_sandbox(pages, runtime)
     # What was queued (relay notes, first openings) is written before the process ends.

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
-from datetime import timedelta
-from typing import Final
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 import structlog
 
@@ -32,6 +32,9 @@ LEASE_S: Final = 60
 IDLE_S: Final = 0.5
 KEEP_HOUSE_EVERY: Final = timedelta(seconds=30)
 
+Deed = Callable[[Mapping[str, Any], datetime], str | None]
+"""Does what an outbox row of one topic owes, given its payload and the time; None when done, else what went wrong."""
+
 
 class Worker:
     """One worker of one process."""
@@ -41,6 +44,7 @@ class Worker:
         self._relay = relay
         self._spool = spool
         self._last_keeping = runtime.clock() - KEEP_HOUSE_EVERY
+        self._deeds: Mapping[str, Deed] = {"relay": self._relay_again}
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop. A store in trouble is waited for."""
@@ -126,9 +130,9 @@ class Worker:
     def _do(self, row: Row) -> None:
         runtime = self._runtime
         payload = json.loads(row["payload"])
+        deed = self._deeds.get(row["topic"])
         try:
-            tried = hand_over(runtime, self._relay, payload["delivery"], runtime.clock(), replay=False)
-            error = None if tried.verdict == "accepted" else f"{tried.verdict}: {tried.detail}"
+            error = deed(payload, runtime.clock()) if deed is not None else f"nobody does {row['topic']}"
         except StoreTrouble:
             raise
         except Exception as failure:
@@ -146,6 +150,10 @@ class Worker:
                 incidents.raise_(tx, runtime.ids, now, "parked", row["object"], error)
 
         runtime.store.write(settle)
+
+    def _relay_again(self, payload: Mapping[str, Any], now: datetime) -> str | None:
+        tried = hand_over(self._runtime, self._relay, payload["delivery"], now, replay=False)
+        return None if tried.verdict == "accepted" else f"{tried.verdict}: {tried.detail}"
 
     # -- what runs out ----------------------------------------------------------------------------------------------
 

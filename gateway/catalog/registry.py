@@ -1,4 +1,4 @@
-"""Which plug-ins are installed: adapters, sandbox platforms and campaign kinds, found by their entry points.
+"""Which plug-ins are installed: adapters, wallets, their sandbox sides and campaign kinds, found by entry points.
 
 Built-in ones come through the same door as a third party's. Two distributions that name one thing refuse the start,
 since which of them verifies money must not depend on the order of a directory.
@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 from gateway.contract.adapter import Adapter, Platform
 from gateway.contract.errors import BadConfig
+from gateway.contract.wallet import Twin, Wallet
 
 OWN_DISTRIBUTION: Final = "drainage-gateway"
 ANY: Final = "*"
@@ -38,12 +39,16 @@ class Registry:
     adapters: Mapping[str, Adapter] = field(default_factory=dict)
     platforms: Mapping[str, Platform] = field(default_factory=dict)
     campaigns: Mapping[str, CampaignKind] = field(default_factory=dict)
+    wallets: Mapping[str, Wallet] = field(default_factory=dict)
+    twins: Mapping[str, Twin] = field(default_factory=dict)
 
 
 GROUPS: Final[Mapping[str, type[Any]]] = {
     "drainage.adapters": Adapter,
     "drainage.platforms": Platform,
     "drainage.campaigns": CampaignKind,
+    "drainage.wallets": Wallet,
+    "drainage.wallet_twins": Twin,
 }
 """Entry point group → what its members are, in the order of the registry's fields."""
 

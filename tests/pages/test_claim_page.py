@@ -3,10 +3,10 @@
 import threading
 
 import pytest
-from conftest import Browser, link_token, pages_of
 
 from gateway import links
 from gateway.contract.errors import StoreUnavailable
+from tests.support.browsing import Browser, link_token, pages_of
 from tests.support.world import BASE_URL, CATALOG, World
 
 HOST = BASE_URL.removeprefix("https://")

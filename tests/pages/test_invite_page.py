@@ -1,10 +1,10 @@
 """`/i/<token>`: looking changes nothing; the sandbox's form confirms; the outcome is told (R025, R026, R038)."""
 
 import pytest
-from conftest import Browser, pages_of
 
 from gateway.contract.errors import Refused
 from gateway.wallets import payer_of
+from tests.support.browsing import Browser, pages_of
 from tests.support.world import CATALOG, World
 
 

@@ -1,8 +1,8 @@
 """Signing in and out, the forced change of a one-time password, and where staff may go (R072, R201–R204)."""
 
 import pytest
-from conftest import Browser
 
+from tests.support.browsing import Browser
 from tests.support.world import PASSWORD
 
 NEW = "a new password of mine"

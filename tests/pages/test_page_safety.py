@@ -3,8 +3,8 @@
 import re
 
 import pytest
-from conftest import Browser, Page, link_token, pages_of
 
+from tests.support.browsing import Browser, Page, link_token, pages_of
 from tests.support.world import CATALOG, World
 
 POLICY = (

@@ -1,9 +1,9 @@
 """`/redeem` and `/v/<code>`: every big result with its exact words, the list of scans, undoing (R060, R062, R071)."""
 
 import pytest
-from conftest import Browser, Page, pages_of
 
 from linkgen.codes import grouped
+from tests.support.browsing import Browser, Page, pages_of
 from tests.support.world import CATALOG, World
 
 UNKNOWN = "H7KQ2M9WXT4B5"

@@ -6,7 +6,6 @@ import re
 
 import pytest
 import requests
-from conftest import Browser, Page, pages_of
 
 from gateway import sandbox
 from gateway.contract.errors import Refused
@@ -14,6 +13,7 @@ from gateway.demo.house import DemoHouse
 from gateway.runtime import create
 from gateway.web.sandbox import moves
 from gateway.web.sandbox.desk import Desk, keep_desk, read_desk
+from tests.support.browsing import Browser, Page, pages_of
 from tests.support.world import World
 
 

@@ -3,11 +3,11 @@
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from conftest import Browser, link_token, pages_of
 
 from gateway import incidents, outbox
 from gateway.contract.errors import Malformed, StoreUnavailable
 from gateway.overview.rules import RelayFigures, channel_state, worst
+from tests.support.browsing import Browser, link_token, pages_of
 from tests.support.plainpay import paid
 from tests.support.world import SECRET, World
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from flask import Flask
+from collections.abc import Callable
+from typing import Final
+
+from flask import Blueprint, Flask
 
 from gateway.runtime import Runtime
 from gateway.web.pages.chrome import set_up_chrome
 from gateway.web.pages.claim import claim_blueprint
+from gateway.web.pages.customer import customer_pages
 from gateway.web.pages.invite import invite_blueprint
 from gateway.web.pages.language import set_up_language
 from gateway.web.pages.login import login_blueprint
@@ -15,7 +19,10 @@ from gateway.web.pages.refusals import set_up_refusals
 from gateway.web.pages.status import status_blueprint
 from gateway.web.pages.till import till_blueprint
 
-__all__ = ["register_pages"]
+__all__ = ["CUSTOMER_ROOMS", "register_pages"]
+
+CUSTOMER_ROOMS: Final[tuple[Callable[[Runtime], Blueprint], ...]] = (claim_blueprint, invite_blueprint)
+"""The pages that customers see; the sandbox mounts them once more under each guest's phone."""
 
 
 def register_pages(app: Flask, runtime: Runtime) -> None:
@@ -23,9 +30,8 @@ def register_pages(app: Flask, runtime: Runtime) -> None:
     set_up_language(app)
     set_up_chrome(app, runtime)
     set_up_refusals(app, runtime)
+    app.register_blueprint(customer_pages(runtime, "customer", CUSTOMER_ROOMS))
     for make in (
-        claim_blueprint,
-        invite_blueprint,
         login_blueprint,
         redeem_blueprint,
         status_blueprint,

@@ -191,10 +191,10 @@ class ClaimPages:
         return render_template("outside.html", image=image, link=claim_url(self._origin(), outside.token)), status
 
 
-def claim_blueprint(runtime: Runtime, name: str = "claim") -> Blueprint:
-    """The customer's pages as a blueprint; make one for each place where they are mounted."""
+def claim_blueprint(runtime: Runtime) -> Blueprint:
+    """The claim pages, under the name `claim`; make one for each place where they are mounted."""
     pages = ClaimPages(runtime)
-    blueprint = guard(Blueprint(name, __name__), runtime)
+    blueprint = guard(Blueprint("claim", __name__), runtime)
     add = blueprint.add_url_rule
     add("/c/<token>", "show", pages.show, methods=["GET"])
     add("/c/<token>", "claim", pages.claim, methods=["POST"])

@@ -57,7 +57,7 @@ class InvitePages:
             return self._form(directory, circle, {"openid": _("请填写 1 到 128 个字母或数字")}, openid, slug), 422
         known_by = people.identities(runtime.vault(), channel.provider, [payer])
         outcome = runtime.sharing.confirm(circle, token, known_by, g.now)
-        return redirect(url_for("invite.outcome", outcome=outcome), 303)
+        return redirect(url_for(".outcome", outcome=outcome), 303)
 
     def outcome(self, outcome: str) -> Answer:
         """What became of it. The page holds nothing of anyone, so its address may be shown to all."""

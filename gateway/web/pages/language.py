@@ -12,6 +12,7 @@ from gateway.web.pages.wording import CHINESE, ENGLISH
 
 LANGUAGES: Final = (CHINESE, ENGLISH)
 TRANSLATIONS: Final = Path(__file__).parent.parent.parent / "translations"
+"""One folder a surface, each with its own catalogues; Flask-Babel lays them over each other."""
 
 _PRIMARY: Final = {"zh": CHINESE, "en": ENGLISH}
 _COOKIE: Final = "lang"
@@ -34,12 +35,17 @@ def is_large() -> bool:
     return request.args.get("text", request.cookies.get(_TEXT_COOKIE)) == "large"
 
 
+def catalogues() -> list[Path]:
+    """Every folder of translations, by name."""
+    return sorted(folder for folder in TRANSLATIONS.iterdir() if (folder / "en").is_dir())
+
+
 def set_up_language(app: Flask) -> None:
     """Give `app` its translations, and remember a choice made by `?lang=` or `?text=` for a year."""
     app.config["BABEL_DEFAULT_LOCALE"] = "zh_CN"
     Babel(
         app,
-        default_translation_directories=str(TRANSLATIONS),
+        default_translation_directories=";".join(str(folder) for folder in catalogues()),
         # Babel writes a locale with an underscore where HTML and HTTP write a dash.
         locale_selector=lambda: language().replace("-", "_"),
     )

@@ -7,8 +7,9 @@ from typing import Any
 from flask import Flask, g
 
 from gateway.runtime import Runtime
+from gateway.web.pages import CUSTOMER_ROOMS
 from gateway.web.pages.chrome import frame_policy
-from gateway.web.pages.claim import claim_blueprint
+from gateway.web.pages.customer import customer_pages
 from gateway.web.sandbox.views import sandbox_blueprint
 
 __all__ = ["register_sandbox"]
@@ -27,7 +28,7 @@ def register_sandbox(app: Flask, runtime: Runtime) -> None:
 
 def _mount_phone(app: Flask, runtime: Runtime) -> None:
     """The customer's pages once more, under each guest's phone, where the sandbox page may frame them."""
-    phone = claim_blueprint(runtime, "phone")
+    phone = customer_pages(runtime, "phone", CUSTOMER_ROOMS)
 
     @phone.url_value_preprocessor
     def take_guest(endpoint: str | None, values: dict[str, Any] | None) -> None:  # noqa: ARG001 - Flask's signature

@@ -1,0 +1,283 @@
+"""The seam that a wallet fills: signing a customer in, and being paid and giving back, as its platform wants them.
+
+A wallet is pure like an adapter: it makes the request (`Call`) and reads the answer (`Reply`); the gateway carries
+them. Found under the entry point group `drainage.wallets`; its sandbox twin under `drainage.wallet_twins`.
+
+A call about money has three ends: done, `CallFailed` (the platform says no, for good), `CallUnknown` (anything else).
+After an unknown end the same merchant number is asked about and the identical call sent again; a new number is taken
+only after a failed one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Literal, Protocol, runtime_checkable
+from urllib.parse import urlsplit
+
+from gateway.contract.adapter import Headers
+from gateway.contract.errors import DrainageError
+from gateway.contract.events import Payer
+from gateway.contract.money import Fen
+
+Platform = Literal["wechat", "alipay"]
+NOTHING: Final = Fen(0)
+TradeState = Literal["unpaid", "paid", "closed", "not_found"]
+RefundState = Literal["pending", "done", "closed", "abnormal", "not_found"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to a platform, ready to be sent as it stands. Its query and body may hold secrets."""
+
+    method: Literal["GET", "POST"]
+    url: str
+    headers: Headers = ()
+    body: bytes = b""
+
+    def __repr__(self) -> str:
+        parts = urlsplit(self.url)
+        return f"Call({self.method} {parts.scheme}://{parts.netloc}{parts.path}, <{len(self.body)} bytes>)"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back, untouched."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header, letter case ignored."""
+        return next((value for key, value in self.headers if key.lower() == name.lower()), None)
+
+    def __repr__(self) -> str:
+        return f"Reply({self.status}, <{len(self.body)} bytes>)"
+
+
+class SignInFailed(DrainageError):
+    """The platform did not tell who the customer is.
+
+    `code` is a stable word; `again`: a fresh start may work (the code was used or is too old), so try that once.
+    """
+
+    def __init__(self, code: str, *, again: bool = False) -> None:
+        self.code = code
+        self.again = again
+        super().__init__(code)
+
+
+class CallFailed(DrainageError):
+    """The platform declined, and will not do it under this number. `code` is the platform's own word."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        self.code = code
+        self.detail = detail
+        super().__init__(f"{code} {detail}".strip())
+
+
+class CallUnknown(DrainageError):
+    """Nobody knows whether it was done: no answer, a server's error, an unsigned or unknown word."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        self.code = code
+        self.detail = detail
+        super().__init__(f"{code} {detail}".strip())
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """An order that the customer is to pay. `out_trade_no` is 6 to 32 of `0-9A-Za-z_`; times aware UTC."""
+
+    out_trade_no: str
+    amount_fen: Fen
+    description: str
+    payer: Payer
+    notify_url: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """How an order stands at its platform. The last four only when `state` is paid (refunded ones are paid, too)."""
+
+    state: TradeState
+    transaction_id: str = ""
+    amount_fen: Fen = NOTHING
+    paid_at: datetime | None = None
+    payers: tuple[Payer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """Money to return for a paid order. `total_fen` is what was paid, `out_refund_no` ours and used once."""
+
+    out_trade_no: str
+    out_refund_no: str
+    refund_fen: Fen
+    total_fen: Fen
+    reason: str
+
+
+@runtime_checkable
+class Wallet(Protocol):
+    """One platform's wallet. `keys` is what `load` gave; `now` is aware UTC, `nonce` fresh random letters and digits.
+
+    Readers of replies check the platform's signature wherever the platform signs. They raise CallFailed or
+    CallUnknown and nothing else; the readers of sign-in answers raise SignInFailed.
+    """
+
+    @property
+    def slug(self) -> Platform:
+        """The platform."""
+
+    def load(self, wallet: Mapping[str, Any], keys: Mapping[str, Any]) -> Any:
+        """The channel's `wallet` and `keys` tables → keys; a name in both is the wallet's.
+
+        `endpoint`, where the wallet table has it, is the origin of the platform's twin. Raises BadConfig with every
+        fault, paths relative to the wallet table.
+        """
+
+    def can_pay(self, keys: Any) -> bool:
+        """Whether the keys suffice for orders, and not for signing in alone."""
+
+    def authorize_url(self, keys: Any, redirect_uri: str, state: str) -> str:
+        """Where the browser is sent to sign in silently; it comes back to `redirect_uri` with `state`."""
+
+    def code_of(self, keys: Any, query: Mapping[str, str]) -> str:
+        """The code that the platform sent the browser back with."""
+
+    def exchange(self, keys: Any, code: str, now: datetime, nonce: str) -> Call:
+        """Ask who the code stands for."""
+
+    def identity(self, keys: Any, reply: Reply) -> tuple[Payer, ...]:
+        """Who it is: the identities that a payment of his would name."""
+
+    def prepay(self, keys: Any, purchase: Purchase, now: datetime, nonce: str) -> Call:
+        """Announce an order."""
+
+    def prepaid(self, keys: Any, reply: Reply, now: datetime) -> str:
+        """The platform's handle of the announced order (`prepay_id`, `trade_no`)."""
+
+    def bridge(self, keys: Any, handle: str, now: datetime, nonce: str) -> Mapping[str, str]:
+        """What the wallet's own browser needs to ask its owner for the money."""
+
+    def query(self, keys: Any, out_trade_no: str, now: datetime, nonce: str) -> Call:
+        """Ask how an order stands."""
+
+    def queried(self, keys: Any, reply: Reply, now: datetime) -> Trade:
+        """How it stands. Just after `prepay`, `not_found` proves nothing."""
+
+    def close(self, keys: Any, out_trade_no: str, now: datetime, nonce: str) -> Call:
+        """Close an unpaid order; may be sent again."""
+
+    def closed(self, keys: Any, reply: Reply, now: datetime) -> TradeState:
+        """`closed`, or `paid` when the customer was quicker, or `not_found`."""
+
+    def refund(self, keys: Any, give_back: GiveBack, now: datetime, nonce: str) -> Call:
+        """Give money back."""
+
+    def refunded(self, keys: Any, reply: Reply, now: datetime) -> RefundState:
+        """`pending` (accepted) or `done`."""
+
+    def query_refund(self, keys: Any, give_back: GiveBack, now: datetime, nonce: str) -> Call:
+        """Ask how a refund stands."""
+
+    def refund_queried(self, keys: Any, reply: Reply, now: datetime) -> RefundState:
+        """How it stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class TwinRequest:
+    """A request that reached the sandbox twin. `path` begins after the twin's own origin and prefix, as it came."""
+
+    method: str
+    path: str
+    query: str
+    headers: Headers
+    body: bytes = field(repr=False, default=b"")
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header, letter case ignored."""
+        return next((value for key, value in self.headers if key.lower() == name.lower()), None)
+
+
+class TwinState(Protocol):
+    """What the twin remembers between requests, across processes: JSON objects by kind and key."""
+
+    def get(self, kind: str, key: str) -> Mapping[str, Any] | None:
+        """What is kept, or None."""
+
+    def put(self, kind: str, key: str, value: Mapping[str, Any]) -> None:
+        """Keep, over what was there."""
+
+    def add(self, kind: str, key: str, value: Mapping[str, Any]) -> bool:
+        """Keep if nothing is there; whether it was kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class TwinEvent:
+    """A payment or refund that the twin's customer has made, to be told to `notify_url` by the channel's platform."""
+
+    kind: Literal["payment", "refund"]
+    out_trade_no: str
+    transaction_id: str
+    openid: str
+    amount_fen: Fen
+    notify_url: str
+    refund_no: str = ""
+    refund_fen: Fen = NOTHING
+    refunded_total_fen: Fen = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class TwinAnswer:
+    """What the twin answers, and what it then would tell the merchant."""
+
+    reply: Reply
+    events: tuple[TwinEvent, ...] = ()
+
+
+@runtime_checkable
+class Twin(Protocol):
+    """A wallet platform's own side for the sandbox: it answers as documented, its errors included.
+
+    It checks our signatures, remembers numbers and declines a used one with other facts. Which fault it plays next is
+    kept in the state under kind `fault`, key the call's name; each is played once.
+    """
+
+    @property
+    def slug(self) -> Platform:
+        """The platform it stands for."""
+
+    def new_keys(self, keys: Mapping[str, Any]) -> tuple[Mapping[str, str], Mapping[str, Any]]:
+        """For a channel with these `keys`: (the platform's private side, the `wallet` table without its endpoint)."""
+
+    def answer(
+        self,
+        private: Mapping[str, str],
+        wallet: Mapping[str, Any],
+        request: TwinRequest,
+        state: TwinState,
+        now: datetime,
+    ) -> TwinAnswer:
+        """Answer one server-side request."""
+
+    def authorize(
+        self,
+        wallet: Mapping[str, Any],
+        query: Mapping[str, str],
+        openid: str,
+        state: TwinState,
+        now: datetime,
+        code: str,
+    ) -> str:
+        """The browser at the sign-in page, its owner being `openid`: the address it is sent back to.
+
+        `code` is fresh and random. Raises SignInFailed for a page that the platform would show instead.
+        """
+
+    def pay(self, private: Mapping[str, str], handle: str, openid: str, state: TwinState, now: datetime) -> TwinAnswer:
+        """The owner taps "pay" for an announced order; the reply's body is what the page's bridge is told (JSON)."""
