@@ -36,5 +36,5 @@ bench: ## the benchmarks of docs/performance.md with their peers, and a table
 
 lock: ## newest versions into the locks (needs uv in the environment)
 	@uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11 --all-extras -o requirements.dev.lock pyproject.toml
-	@uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11 --extra postgres --extra redis -c requirements.dev.lock -o requirements.lock pyproject.toml
+	@uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11 --extra postgres --extra redis --extra photo -c requirements.dev.lock -o requirements.lock pyproject.toml
 	@! grep -n '://' requirements.lock requirements.dev.lock
