@@ -1,0 +1,37 @@
+"""Each surface, as each kind of reader has it: languages, schemes, sizes down to 320 px, large text, no scripts."""
+
+import pytest
+
+from tests.browser.looking import faults
+from tests.browser.surfaces import SURFACES, show
+
+KINDS = {
+    "phone-zh-light": {"size": "phone", "language": "zh-CN", "dark": False},
+    "phone-en-dark": {"size": "phone", "language": "en", "dark": True},
+    "tablet-zh-dark": {"size": "tablet", "language": "zh-CN", "dark": True},
+    "desk-en-light": {"size": "desk", "language": "en", "dark": False},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("surface", SURFACES, ids=lambda surface: surface.name)
+def test_R248_R077_a_surface_is_good_for_everyone(window, house, story, surface, kind):
+    look = KINDS[kind]
+    with window(allow=surface.allow, **look) as w:
+        show(w, house, story, surface)
+        w.shot(f"{surface.name}-{kind}")
+        assert faults(w.page, look["language"]) == []
+        if look["size"] == "phone":
+            w.page.set_viewport_size({"width": 320, "height": 640})
+            assert not w.is_wider_than_screen()
+
+
+@pytest.mark.parametrize("surface", SURFACES, ids=lambda surface: surface.name)
+def test_R248_a_surface_holds_in_large_text_and_without_scripts(window, house, story, surface):
+    with window(allow=surface.allow, scripts=False) as w:
+        show(w, house, story, surface)
+        w.page.context.add_cookies([{"name": "text", "value": "large", "url": house.base_url}])
+        w.page.goto(w.page.url)
+        assert w.page.locator("h1").count() == 1
+        assert w.page.locator("html.large").count() == 1
+        assert w.page.locator("script:not([src])").count() == 0
