@@ -13,7 +13,9 @@ from typing import Any, Final
 
 import structlog
 
-from gateway import coupons, incidents, links, orders, outbox, retention
+from gateway import coupons, incidents, jobs, links, orders, outbox, retention
+from gateway.chores import kinds
+from gateway.chores.runner import Runner
 from gateway.contract.errors import BadNotification, StoreTrouble
 from gateway.contract.store import Row, Tx
 from gateway.heartbeat import beat
@@ -43,11 +45,21 @@ class Worker:
         self._runtime = runtime
         self._relay = relay
         self._spool = spool
+        self._jobs = Runner(runtime, kinds(relay))
         self._last_keeping = runtime.clock() - KEEP_HOUSE_EVERY
         self._deeds: Mapping[str, Deed] = {"relay": self._relay_again}
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop. A store in trouble is waited for."""
+        # Beside the passes, which must not wait for an export.
+        long_work = threading.Thread(target=self._jobs.run, args=(stop,), name="jobs")
+        long_work.start()
+        try:
+            self._pass_until(stop)
+        finally:
+            long_work.join()
+
+    def _pass_until(self, stop: threading.Event) -> None:
         while not stop.is_set():
             try:
                 did = self.pass_once()
@@ -61,9 +73,9 @@ class Worker:
                 stop.wait(IDLE_S)
 
     def finish_due(self) -> int:
-        """Passes until nothing due is left; how much was done. Raises StoreTrouble."""
+        """Passes and jobs until nothing due is left; how much was done. Raises StoreTrouble."""
         total = 0
-        while did := self.pass_once():
+        while did := self.pass_once() + self._jobs.do_one():
             total += did
         return total
 
@@ -72,7 +84,13 @@ class Worker:
         beat(self._runtime.home.run_dir, self._runtime.clock())
         did = self._drain_spool()
         did += self._do_outbox()
-        for sweep in (self._expire_links, self._expire_coupons, self._close_orders, self._drop_counters):
+        for sweep in (
+            self._expire_links,
+            self._expire_coupons,
+            self._close_orders,
+            self._drop_counters,
+            self._drop_jobs,
+        ):
             did += sweep()
         self._alarm()
         return did + self._keep_house()
@@ -176,6 +194,10 @@ class Worker:
     def _drop_counters(self) -> int:
         now = self._runtime.clock()
         return self._sweep(lambda tx: limits.sweep(tx, now, BATCH))
+
+    def _drop_jobs(self) -> int:
+        now = self._runtime.clock()
+        return self._sweep(lambda tx: jobs.sweep(tx, now, BATCH))
 
     def _sweep(self, work: Callable[[Tx], int]) -> int:
         return self._runtime.store.write(work)

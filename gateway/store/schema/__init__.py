@@ -6,7 +6,7 @@ Ids are text and time-ordered, so that rows born together lie together; tables w
 
 from __future__ import annotations
 
-from gateway.store.schema import auth, catalog, coupons, inbox, ledger, links, operations, people
+from gateway.store.schema import auth, catalog, coupons, inbox, jobs, ledger, links, operations, people
 from gateway.store.schema.step import Step
 
 CORE: tuple[Step, ...] = (
@@ -18,6 +18,7 @@ CORE: tuple[Step, ...] = (
     Step("0006_ledger", ledger.TABLES),
     Step("0007_operations", operations.TABLES),
     Step("0008_auth", auth.TABLES),
+    Step("0014_jobs", jobs.TABLES),
 )
 """The core's own migrations, in order."""
 
