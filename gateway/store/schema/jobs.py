@@ -34,7 +34,7 @@ TABLES = (
         detail TEXT NOT NULL,
         PRIMARY KEY (job, name)
     ) STRICT, WITHOUT ROWID""",
-    """CREATE INDEX payments_order ON payments (out_trade_no) WHERE out_trade_no IS NOT NULL""",
+    """CREATE INDEX payments_out_trade ON payments (out_trade_no) WHERE out_trade_no IS NOT NULL""",
     """CREATE INDEX coupons_payment ON coupons (payment) WHERE payment IS NOT NULL""",
     """CREATE INDEX outbox_parked_object ON outbox (object, id) WHERE state = 'parked'""",
     """CREATE INDEX incidents_subject ON incidents (subject, id)""",
