@@ -14,7 +14,7 @@ import os
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,12 +29,25 @@ _OTHERS: Final = 0o077
 
 
 @dataclass(frozen=True, slots=True)
+class SandboxWallet:
+    """What a wallet platform's twin signs with, and the `wallet` table that trusts it; `made_for` tells which keys."""
+
+    made_for: str
+    private: Mapping[str, str]
+    table: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        return "SandboxWallet()"
+
+
+@dataclass(frozen=True, slots=True)
 class SandboxKeys:
     """What a sandbox platform signs with (`private`) and the `keys` table that trusts it, made for one adapter."""
 
     adapter: str
     private: Mapping[str, str]
     keys: Mapping[str, Any]
+    wallet: SandboxWallet | None = None
 
     def __repr__(self) -> str:
         return f"SandboxKeys(adapter={self.adapter!r})"
@@ -105,7 +118,11 @@ class Home:
         path = self._sandbox_file(channel)
         try:
             found = json.loads(path.read_bytes())
-            return SandboxKeys(str(found["adapter"]), dict(found["private"]), dict(found["keys"]))
+            made = SandboxKeys(str(found["adapter"]), dict(found["private"]), dict(found["keys"]))
+            if (kept := found.get("wallet")) is None:
+                return made
+            wallet = SandboxWallet(str(kept["made_for"]), dict(kept["private"]), dict(kept["table"]))
+            return replace(made, wallet=wallet)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError):
@@ -114,7 +131,10 @@ class Home:
     def keep_sandbox_keys(self, channel: str, made: SandboxKeys) -> None:
         """Write the material of `channel`, in place of any before it."""
         self.create()
-        body = {"adapter": made.adapter, "private": dict(made.private), "keys": dict(made.keys)}
+        body: dict[str, Any] = {"adapter": made.adapter, "private": dict(made.private), "keys": dict(made.keys)}
+        if made.wallet is not None:
+            kept = made.wallet
+            body["wallet"] = {"made_for": kept.made_for, "private": dict(kept.private), "table": dict(kept.table)}
         write_private(self._sandbox_file(channel), json.dumps(body, indent=1).encode(), replace=True)
 
     def _sandbox_file(self, channel: str) -> Path:

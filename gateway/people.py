@@ -95,6 +95,14 @@ def recognise(tx: Tx, ids: IdFactory, now: datetime, known_by: Sequence[Identity
     return _with_group(tx, person) if absorbed else Person(person, (person,))
 
 
+def is_known(tx: Tx, known_by: Sequence[Identity]) -> bool:
+    """Whether any of these identities is kept."""
+    return any(
+        tx.one("SELECT person FROM identities WHERE blind = :blind", {"blind": identity.blind}) is not None
+        for identity in known_by
+    )
+
+
 def look_up(tx: Tx, person: str) -> Person | None:
     """The person with this id, or the one it was merged into; None when there is none."""
     row = tx.one("SELECT id, merged_into, absorbed FROM persons WHERE id = :id", {"id": person})

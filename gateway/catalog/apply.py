@@ -9,12 +9,14 @@ from datetime import datetime
 from typing import Any, Final
 
 from crypto.vault import Vault
+from gateway.catalog.channel_rules import wallet_platform
 from gateway.catalog.parse import parse
 from gateway.catalog.plan import Change, merge, plan
 from gateway.catalog.references import Sources
+from gateway.catalog.registry import provider_of
 from gateway.catalog.rules import faults_of
 from gateway.catalog.sandbox_keys import SandboxKeyring
-from gateway.catalog.specs import Catalog
+from gateway.catalog.specs import Catalog, Channel
 from gateway.catalog.storage import LOCK, Audit, Stored, load, save, version_of
 from gateway.catalog.surroundings import Surroundings
 from gateway.contract.errors import BadConfig, StoreBusy
@@ -44,7 +46,7 @@ class Workshop:
 def prepare(text: str, stored: Stored, sources: Sources, workshop: Workshop, *, prune: bool = False) -> list[Change]:
     """What applying `text` to `stored` would change. Writes nothing. Raises BadConfig with every fault."""
     read = parse(text, sources)
-    wanted = _with_sandbox_keys(read.catalog, workshop)
+    wanted = with_sandbox_keys(read.catalog, workshop)
     merged = merge(stored.catalog, wanted, read.named, prune=prune)
     faults = read.faults + faults_of(merged, read.named, workshop.surroundings)
     if faults:
@@ -95,13 +97,24 @@ def laid_over(made: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, An
     return {**{name: value for name, value in made.items() if name not in replaced}, **given}
 
 
-def _with_sandbox_keys(catalog: Catalog, workshop: Workshop) -> Catalog:
+def with_sandbox_keys(catalog: Catalog, workshop: Workshop) -> Catalog:
     """Sandbox channels with the keys that their platform made beneath those that the file gives."""
     if not workshop.surroundings.sandbox_enabled:
         return catalog
+    registry = workshop.surroundings.registry
     filled = {
-        slug: dataclasses.replace(channel, keys=laid_over(workshop.sandbox_keys.keys_of(channel), channel.keys))
+        slug: _filled(channel, workshop)
         for slug, channel in catalog.channels.items()
-        if channel.sandbox and channel.adapter in workshop.surroundings.registry.platforms
+        if channel.sandbox and channel.adapter in registry.platforms
     }
     return dataclasses.replace(catalog, channels={**catalog.channels, **filled})
+
+
+def _filled(channel: Channel, workshop: Workshop) -> Channel:
+    registry = workshop.surroundings.registry
+    keys = laid_over(workshop.sandbox_keys.keys_of(channel), channel.keys)
+    adapter = registry.adapters.get(channel.adapter)
+    platform = wallet_platform(channel.wallet) if channel.wallet or adapter is None else provider_of(adapter)
+    twin = registry.twins.get(platform)
+    made = workshop.sandbox_keys.wallet_of(channel, keys, twin) if twin is not None else {}
+    return dataclasses.replace(channel, keys=keys, wallet={**made, **channel.wallet})

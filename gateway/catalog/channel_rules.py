@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from gateway.catalog.specs import Catalog, Channel
 from gateway.catalog.surroundings import Surroundings
 from gateway.checks import suggestion, toml_path
 from gateway.contract.adapter import Adapter
 from gateway.contract.errors import BadConfig
+from gateway.contract.wallet import Platform
 
 Fault = tuple[str, str]
+
+_PAIRS: Final[Mapping[Platform, frozenset[str]]] = {
+    "wechat": frozenset({"appid", "app_secret"}),
+    "alipay": frozenset({"app_id", "app_private_key"}),
+}
+"""The names of a `wallet` table that every wallet of a platform has."""
+
+_NAMES: Final[Mapping[Platform, str]] = {"wechat": "WeChat", "alipay": "Alipay"}
+_ANY_TWIN: Final = "http://twin.invalid/sandbox/platform/any"
 
 
 def channel_faults(channel: Channel, catalog: Catalog, surroundings: Surroundings) -> Iterator[Fault]:
@@ -33,6 +43,53 @@ def channel_faults(channel: Channel, catalog: Catalog, surroundings: Surrounding
     if channel.hosts_default and not channel.hosts:
         yield f"{path}.hosts_default", "speaks of hosts; give hosts too"
     yield from _adapter(channel, path, surroundings)
+    if channel.wallet:
+        yield from _wallet(channel, f"{path}.wallet", surroundings)
+
+
+def wallet_platform(wallet: Mapping[str, Any]) -> Platform:
+    """Whose wallet a `wallet` table is for, by its names."""
+    return "alipay" if _PAIRS["alipay"] & set(wallet) and not _PAIRS["wechat"] & set(wallet) else "wechat"
+
+
+def wallet_pair_faults(wallet: Mapping[str, Any], path: str) -> list[Fault]:
+    """The faults of a `wallet` table that lacks the two texts which every wallet of its platform has."""
+    known = sorted(_PAIRS["wechat"] | _PAIRS["alipay"])
+    faults = [
+        (f"{path}.{name}", "must be text") for name in known if name in wallet and not isinstance(wallet[name], str)
+    ]
+    if any(pair <= set(wallet) for pair in _PAIRS.values()):
+        return faults
+    misspelt = [
+        (f"{path}.{toml_path(name)}", f"no such key{suggestion(name, known)}")
+        for name in wallet
+        if name not in known and suggestion(name, known)
+    ]
+    if not misspelt:
+        shapes = ", or ".join(f"{' and '.join(sorted(names))} ({_NAMES[whose]})" for whose, names in _PAIRS.items())
+        faults.append((path, f"must hold {shapes}"))
+    return faults + misspelt
+
+
+def _wallet(channel: Channel, path: str, surroundings: Surroundings) -> Iterator[Fault]:
+    """What a wallet's own plug-in finds fault with; where none is installed, only the names that all have."""
+    wallet = channel.wallet
+    seam = surroundings.registry.wallets.get(wallet_platform(wallet))
+    if seam is None:
+        known = sorted(_PAIRS["wechat"] | _PAIRS["alipay"])
+        for name in wallet:
+            if name not in known:
+                yield f"{path}.{toml_path(name)}", f"no such key{suggestion(name, known)}"
+        return
+    # The twin's address is put in when the catalogue is read, since it moves with `base_url`.
+    values = {**wallet, "endpoint": _ANY_TWIN} if channel.sandbox else wallet
+    try:
+        seam.load(values, keys_table(channel))
+    except BadConfig as refused:
+        for key, message in refused.faults:
+            yield f"{path}.{key}" if key else path, message
+    except Exception as error:  # noqa: BLE001 - a third party's plug-in; its text may hold a key, so it is not told
+        yield path, f"the wallet plug-in failed on it ({type(error).__name__})"
 
 
 def _adapter(channel: Channel, path: str, surroundings: Surroundings) -> Iterator[Fault]:

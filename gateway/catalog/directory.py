@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from gateway.catalog.channel_rules import keys_table
+from gateway.catalog.channel_rules import keys_table, wallet_platform
 from gateway.catalog.registry import Registry, provider_of
 from gateway.catalog.rules import directions
 from gateway.catalog.specs import (
@@ -28,17 +28,31 @@ from gateway.contract.adapter import Ack, Adapter, Outcome, RawNotification
 from gateway.contract.clock import BEIJING
 from gateway.contract.errors import BadConfig, UnknownKey
 from gateway.contract.events import Event
+from gateway.contract.wallet import Platform, Wallet
 
 V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
-class Wallet:
-    """Who a customer signs in with: the platform, the channel that it was written for, and its values (secret)."""
+class LiveWallet:
+    """Who a customer signs in with: the platform, the channel that it was written for, and its values (secret).
 
-    platform: Literal["wechat", "alipay"]
+    `seam` is None and `trouble` says why where nobody can sign in by it: its plug-in is gone or its values don't load.
+    `endpoint` is where the sandbox's twin stands in for the platform, "" for the platform itself.
+    """
+
+    platform: Platform
     channel: str
     values: Mapping[str, Any] = field(repr=False)
+    seam: Wallet | None = field(default=None, repr=False)
+    keys: Any = field(default=None, repr=False)
+    endpoint: str = ""
+    trouble: str = ""
+
+    @property
+    def app_id(self) -> str:
+        """The app that its openids belong to; two wallets of one app tell the same of a customer."""
+        return str(self.values.get("appid") or self.values.get("app_id") or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +71,7 @@ class LiveChannel:
     keys: Any = field(repr=False)
     provider: str
     upstream: str
-    wallet: Wallet | None
+    wallet: LiveWallet | None
     trouble: str = ""
 
 
@@ -77,11 +91,16 @@ class LiveHost:
 class Directory:
     """Look-ups over one version of the catalogue. What is not there is None, an empty tuple, or the default."""
 
-    def __init__(self, version: int, catalog: Catalog, registry: Registry, *, sandbox_enabled: bool) -> None:
-        """Work everything out. `catalog` has been through the rules; keys that don't load close their channel only."""
+    def __init__(
+        self, version: int, catalog: Catalog, registry: Registry, *, sandbox_enabled: bool, base_url: str = ""
+    ) -> None:
+        """Work everything out. `catalog` has been through the rules; keys that don't load close their channel only.
+
+        `base_url` is where the sandbox's twins of wallet platforms are found.
+        """
         self.version: Final = version
         self.catalog: Final = catalog
-        self._wallets = _wallets(catalog)
+        self._wallets = _wallets(catalog, registry, base_url if sandbox_enabled else "")
         self._channels = _live_channels(catalog, registry, self._wallets, sandbox_enabled=sandbox_enabled)
         self._hosts = _hosts(self._channels.values())
         self._items = _by_circle(catalog, catalog.items.values())
@@ -149,9 +168,27 @@ class Directory:
         """The circle's campaigns, whatever their state, by slug."""
         return self._campaigns.get(circle, ())
 
-    def wallets_of(self, circle: str) -> tuple[Wallet, ...]:
+    def wallets_of(self, circle: str) -> tuple[LiveWallet, ...]:
         """Every wallet that customers of the circle may sign in with."""
         return self._wallets.get(circle, ())
+
+    def wallets(self) -> tuple[tuple[str, LiveWallet], ...]:
+        """Every wallet there is, each with its circle's slug, by circle."""
+        return tuple((circle, wallet) for circle, found in sorted(self._wallets.items()) for wallet in found)
+
+    def wallet_of(self, circle: str, channel: str) -> LiveWallet | None:
+        """The wallet that was written for this channel of the circle."""
+        return next((wallet for wallet in self.wallets_of(circle) if wallet.channel == channel), None)
+
+    def wallet_for(self, circle: str, platforms: Collection[Platform], channel: str | None = None) -> LiveWallet | None:
+        """The wallet by which a customer of `circle` signs in, of one of these platforms; None where there is none.
+
+        With `channel`, the one whose openids a payment through that channel has told comes first.
+        """
+        usable = [wallet for wallet in self.wallets_of(circle) if wallet.seam and wallet.platform in platforms]
+        paid = self._channels.get(channel or "")
+        wanted = paid.wallet if paid is not None else None
+        return next((wallet for wallet in usable if wallet == wanted), usable[0] if usable else None)
 
     def zone(self, shop: str | None) -> tzinfo:
         """The zone that a shop's times are shown in; China's for none and for one that is not there."""
@@ -190,7 +227,7 @@ class _Closed:
 
 
 def _live_channels(
-    catalog: Catalog, registry: Registry, wallets: Mapping[str, tuple[Wallet, ...]], *, sandbox_enabled: bool
+    catalog: Catalog, registry: Registry, wallets: Mapping[str, tuple[LiveWallet, ...]], *, sandbox_enabled: bool
 ) -> dict[str, LiveChannel]:
     live = {}
     for slug, spec in sorted(catalog.channels.items()):
@@ -229,20 +266,34 @@ def _load_keys(spec: Channel, registry: Registry) -> tuple[Adapter, Any, str]:
     return _Closed(spec.adapter, adapter), None, trouble
 
 
-def _wallets(catalog: Catalog) -> dict[str, tuple[Wallet, ...]]:
+def _wallets(catalog: Catalog, registry: Registry, base_url: str) -> dict[str, tuple[LiveWallet, ...]]:
+    """Circle → its wallets. A sandbox channel's is there only where the sandbox is, which `base_url` says."""
     return _grouped(
-        (
-            catalog.merchants[channel.merchant].circle,
-            Wallet("wechat" if "appid" in channel.wallet else "alipay", slug, channel.wallet),
-        )
-        for slug, channel in sorted(catalog.channels.items())
-        if channel.wallet
+        (catalog.merchants[channel.merchant].circle, _live_wallet(channel, registry, base_url))
+        for _, channel in sorted(catalog.channels.items())
+        if channel.wallet and (base_url or not channel.sandbox)
     )
 
 
-def _wallet_for(channel: Channel, provider: str, wallets: tuple[Wallet, ...]) -> Wallet | None:
+def _live_wallet(channel: Channel, registry: Registry, base_url: str) -> LiveWallet:
+    platform = wallet_platform(channel.wallet)
+    endpoint = f"{base_url}/sandbox/platform/{channel.slug}" if channel.sandbox else ""
+    values = {**channel.wallet, "endpoint": endpoint} if endpoint else channel.wallet
+    seam = registry.wallets.get(platform)
+    keys, trouble = None, f"no wallet is installed for {platform}"
+    if seam is not None:
+        try:
+            keys, trouble = seam.load(values, keys_table(channel)), ""
+        except BadConfig as refused:
+            seam, trouble = None, "its wallet doesn't load: " + ", ".join(path for path, _ in refused.faults)
+        except Exception as error:  # noqa: BLE001 - a third party's plug-in; one wallet's fault must not stop the others
+            seam, trouble = None, f"the wallet plug-in failed on it ({type(error).__name__})"
+    return LiveWallet(platform, channel.slug, channel.wallet, seam, keys, endpoint, trouble)
+
+
+def _wallet_for(channel: Channel, provider: str, wallets: tuple[LiveWallet, ...]) -> LiveWallet | None:
     """The channel's own, else one of the circle for the same platform, else any of the circle."""
-    ranked: list[Callable[[Wallet], bool]] = [
+    ranked: list[Callable[[LiveWallet], bool]] = [
         lambda wallet: wallet.channel == channel.slug,
         lambda wallet: wallet.platform == provider,
         lambda _: True,

@@ -65,6 +65,7 @@ class DirectoryHolder:
         cache: CatalogCache | None = None,
         min_interval: float = 0.5,
         rest_after_failure: float = 2.0,
+        base_url: str = "",
     ) -> None:
         """`vault` reads the data keys of now and gives the vault over them; it is asked before each loading.
 
@@ -78,6 +79,7 @@ class DirectoryHolder:
         self._cache = cache
         self._min_interval = min_interval
         self._rest_after_failure = rest_after_failure
+        self._base_url = base_url
         self._lock = threading.Lock()
         self._directory: Directory | None = None
         self._next_look = float("-inf")
@@ -142,8 +144,17 @@ class DirectoryHolder:
         return directory
 
     def _directory_of(self, stored: Stored) -> Directory:
-        directory = Directory(stored.version, stored.catalog, self._registry, sandbox_enabled=self._sandbox_enabled)
+        directory = Directory(
+            stored.version,
+            stored.catalog,
+            self._registry,
+            sandbox_enabled=self._sandbox_enabled,
+            base_url=self._base_url,
+        )
         for channel in directory.channels():
             if channel.trouble:
                 log.error("channel_closed", channel=channel.spec.slug, trouble=channel.trouble)
+        for _, wallet in directory.wallets():
+            if wallet.trouble:
+                log.error("wallet_closed", channel=wallet.channel, trouble=wallet.trouble)
         return directory

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from gateway.catalog.channel_rules import wallet_pair_faults
 from gateway.catalog.fields import FIELDS, SLUG, plain, read_object
 from gateway.catalog.references import Sources
 from gateway.catalog.specs import KINDS, Catalog, KindName, Spec
@@ -17,10 +18,6 @@ from gateway.checks import suggestion, toml_path
 from gateway.contract.errors import BadConfig
 
 MAX_FILE: Final = 4 * 1024 * 1024
-_WALLETS: Final[Mapping[frozenset[str], str]] = {
-    frozenset({"appid", "app_secret"}): "WeChat",
-    frozenset({"app_id", "app_private_key"}): "Alipay",
-}
 
 
 @dataclass(slots=True)
@@ -38,7 +35,11 @@ def parse(text: str, sources: Sources) -> ApplyFile:
     Faults are collected, not raised, so that those of the whole can be told together. Raises BadConfig only when the
     text is no TOML at all.
     """
-    tables = _tables(text)
+    return read(_tables(text), sources)
+
+
+def read(tables: Mapping[str, Any], sources: Sources) -> ApplyFile:
+    """The same for tables that are no text any more: kind → slug → table."""
     faults: list[tuple[str, str]] = []
     named: set[tuple[str, str]] = set()
     found: list[Spec] = []
@@ -102,17 +103,9 @@ def _channel_secrets(
     """Take `keys` and `wallet` out of a channel's table and read what they refer to."""
     keys = sources.resolve(rest.pop("keys", {}), slug, "keys", faults)
     wallet = sources.resolve(rest.pop("wallet", {}), slug, "wallet", faults)
-    path = toml_path("channel", slug, "wallet")
-    known = sorted({name for names in _WALLETS for name in names})
-    faults += [
-        (f"{path}.{toml_path(name)}", f"no such key{suggestion(name, known)}") for name in wallet if name not in known
-    ]
-    if wallet and set(wallet) <= set(known) and frozenset(wallet) not in _WALLETS:
-        shapes = ", or ".join(f"{' and '.join(sorted(names))} ({whose})" for names, whose in _WALLETS.items())
-        faults.append((path, f"must hold {shapes}"))
-    for name, value in wallet.items():
-        if not isinstance(value, str):
-            faults.append((f"{path}.{toml_path(name)}", "must be text"))
+    # A sandbox channel's is made, and what its file gives is laid over that.
+    if wallet and rest.get("sandbox") is not True:
+        faults += wallet_pair_faults(wallet, toml_path("channel", slug, "wallet"))
     return {"keys": keys, "wallet": wallet}
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 from gateway.catalog.specs import Channel
 from gateway.contract.adapter import Platform
-from gateway.home import Home, SandboxKeys
+from gateway.contract.wallet import Twin
+from gateway.home import Home, SandboxKeys, SandboxWallet
 
 
 class SandboxKeyring:
@@ -28,6 +32,22 @@ class SandboxKeyring:
             private, keys = self._platforms[channel.adapter].new_keys()
             known = self._made[channel.slug] = SandboxKeys(channel.adapter, dict(private), dict(keys))
         return known.keys
+
+    def wallet_of(self, channel: Channel, keys: Mapping[str, Any], twin: Twin) -> Mapping[str, Any]:
+        """The `wallet` table that trusts `twin`, for the `keys` as they are; made anew when those have changed.
+
+        Raises BadConfig as `keys_of` does.
+        """
+        self.keys_of(channel)
+        known = self._made.get(channel.slug) or self._home.sandbox_keys(channel.slug)
+        assert known is not None  # `keys_of` has made it
+        made_for = sha256(json.dumps([twin.slug, keys], sort_keys=True).encode()).hexdigest()
+        if known.wallet is None or known.wallet.made_for != made_for:
+            private, table = twin.new_keys(keys)
+            known = replace(known, wallet=SandboxWallet(made_for, dict(private), dict(table)))
+            self._made[channel.slug] = known
+        assert known.wallet is not None
+        return known.wallet.table
 
     def keep(self) -> None:
         """Write what was made, which is to happen before the catalogue is written.

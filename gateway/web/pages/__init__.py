@@ -14,14 +14,24 @@ from gateway.web.pages.customer import customer_pages
 from gateway.web.pages.invite import invite_blueprint
 from gateway.web.pages.language import set_up_language
 from gateway.web.pages.login import login_blueprint
+from gateway.web.pages.me import gift_blueprint, me_blueprint
 from gateway.web.pages.redeem import redeem_blueprint
 from gateway.web.pages.refusals import set_up_refusals
+from gateway.web.pages.slip import slip_blueprint
 from gateway.web.pages.status import status_blueprint
 from gateway.web.pages.till import till_blueprint
+from gateway.web.pages.wallet import wallet_blueprint
 
 __all__ = ["CUSTOMER_ROOMS", "register_pages"]
 
-CUSTOMER_ROOMS: Final[tuple[Callable[[Runtime], Blueprint], ...]] = (claim_blueprint, invite_blueprint)
+CUSTOMER_ROOMS: Final[tuple[Callable[[Runtime], Blueprint], ...]] = (
+    claim_blueprint,
+    invite_blueprint,
+    wallet_blueprint,
+    me_blueprint,
+    gift_blueprint,
+    slip_blueprint,
+)
 """The pages that customers see; the sandbox mounts them once more under each guest's phone."""
 
 

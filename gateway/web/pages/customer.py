@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from flask import Blueprint, g, request, session, url_for
+from flask import Blueprint, current_app, g, request, session, url_for
 
 from gateway.contract.clock import from_text, to_text
 from gateway.contract.wallet import Platform
@@ -23,12 +23,16 @@ _KEY: Final = "wallet"
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """A person as his wallet named him. `circle` is the one that he signed in for; he sees what is his in all."""
+    """A person as his wallet named him. `circle` is the one that he signed in for; he sees what is his in all.
+
+    `channel` is the one whose wallet he signed in with.
+    """
 
     person: str
     platform: Platform
     circle: str
     until: str
+    channel: str = ""
 
 
 def customer_pages(runtime: Runtime, name: str, rooms: Iterable[Callable[[Runtime], Blueprint]]) -> Blueprint:
@@ -45,9 +49,20 @@ def to(endpoint: str, **values: Any) -> str:
     return url_for(f"{group if group in {'customer', 'phone'} else 'customer'}.{endpoint}", **values)
 
 
+def has(endpoint: str) -> bool:
+    """Whether there is such a page for customers."""
+    return f"customer.{endpoint}" in current_app.view_functions
+
+
 def signed_in(now: datetime) -> Customer | None:
     """Who signed in with a wallet in this browser and is remembered still; None for nobody."""
-    kept = session.get(_slot())
+    customer = visitor(now)
+    return customer if customer is not None and customer.person else None
+
+
+def visitor(now: datetime) -> Customer | None:
+    """The same, or with `person` "" someone who showed his wallet and of whom nothing is kept here."""
+    kept = session.get(slot(_KEY))
     try:
         customer = Customer(**kept) if isinstance(kept, dict) else None
         return customer if customer is not None and from_text(customer.until) > now else None
@@ -55,19 +70,19 @@ def signed_in(now: datetime) -> Customer | None:
         return None
 
 
-def enter(person: str, platform: Platform, circle: str, now: datetime) -> Customer:
+def enter(person: str, platform: Platform, circle: str, now: datetime, channel: str = "") -> Customer:
     """Remember in this browser who signed in."""
-    customer = Customer(person, platform, circle, to_text(now + KEPT_FOR))
-    session[_slot()] = asdict(customer)
+    customer = Customer(person, platform, circle, to_text(now + KEPT_FOR), channel)
+    session[slot(_KEY)] = asdict(customer)
     return customer
 
 
 def leave() -> None:
     """Forget who signed in here."""
-    session.pop(_slot(), None)
+    session.pop(slot(_KEY), None)
 
 
-def _slot() -> str:
-    """The sandbox's guests share a browser, so each has a place of his own in its session."""
+def slot(name: str) -> str:
+    """A name in the session. The sandbox's guests share a browser, so each has a place of his own in it."""
     guest = g.get("guest", "")
-    return f"{_KEY}:{guest}" if guest else _KEY
+    return f"{name}:{guest}" if guest else name

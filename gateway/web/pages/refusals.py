@@ -44,7 +44,7 @@ def _of_http(error: HTTPException, runtime: Runtime) -> Any:
     if error.code is None or error.code < HTTPStatus.BAD_REQUEST:
         return error
     if isinstance(error, CSRFError):
-        return _page(_("请允许 Cookie 后重新打开链接"), "", HTTPStatus.BAD_REQUEST)
+        return cookies_page()
     answer = _http_page(error.code, runtime)
     for name, value in error.get_headers():
         if name in {"Allow", "Retry-After"}:
@@ -70,6 +70,11 @@ def request_id(runtime: Runtime) -> str:
         told = request.headers.get("X-Request-ID", "")
         g.request_id = told if _SANE_ID.match(told) else runtime.ids.new("rq", runtime.clock())
     return str(g.request_id)
+
+
+def cookies_page() -> Response:
+    """The page of a browser that has brought no cookie where one was given to it."""
+    return _page(_("请允许 Cookie 后重新打开链接"), "", HTTPStatus.BAD_REQUEST)
 
 
 def _http_page(status: int, runtime: Runtime) -> Response:
