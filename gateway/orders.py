@@ -2,6 +2,9 @@
 
 States: created (stock held 15 minutes) → fulfilled | closed | refunded. A payment that comes after the hold lapsed is
 fulfilled from what stock remains, else given back: nothing is ever oversold.
+
+Where a wallet took the money (`gateway.buying`), what goes back is first owed (`refunds_due`) and leaves the book when
+the platform says that it has given it back.
 """
 
 from __future__ import annotations
@@ -25,6 +28,9 @@ from gateway.rulebook import Rulebook
 
 HOLD: Final = timedelta(minutes=15)
 MOST_UNITS: Final = 100
+LATE: Final = "late_sold_out"
+"""Why an order is refunded whose payment came when nothing was left."""
+WORLD: Final = book.Account("world", "payments", overdraft=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,108 +64,108 @@ class Ordering:
 
     def create(self, directory: Directory, item_slug: str, quantity: int, person: str, now: datetime) -> Row:
         """A new order with its stock held. Raises Refused: `not_found` 404, `not_for_sale` or `sold_out` 409."""
+        return self.store.write(lambda tx: self.make(tx, directory, item_slug, quantity, person, now))
+
+    def make(self, tx: Tx, directory: Directory, item_slug: str, quantity: int, person: str, now: datetime) -> Row:
+        """`create` within a transaction of the caller's."""
         item = directory.item(item_slug)
         if item is None or not 1 <= quantity <= MOST_UNITS:
             raise Refused("not_found", 404)
         merchant = directory.merchant(item.merchant)
         if item.price_fen <= 0 or item.paused or merchant is None or merchant.paused:
             raise Refused("not_for_sale", 409)
-
-        def make(tx: Tx) -> Row:
-            buyer = people.look_up(tx, person)
-            if buyer is None:
-                raise Refused("not_found", 404)
-            if not coupons.take_stock(tx, item, quantity):
-                raise Refused("sold_out", 409)
-            id_ = self.ids.new("o", now)
-            tx.run(
-                "INSERT INTO orders (id, circle, merchant, item, person, quantity, price_fen, amount_fen, state, "
-                "holds_stock, created_at, expires_at) VALUES (:id, :circle, :merchant, :item, :person, :quantity, "
-                ":price, :amount, 'created', 1, :now, :expires)",
-                {
-                    "id": id_,
-                    "circle": merchant.circle,
-                    "merchant": merchant.slug,
-                    "item": item.slug,
-                    "person": buyer.id,
-                    "quantity": quantity,
-                    "price": item.price_fen,
-                    "amount": item.price_fen * quantity,
-                    "now": to_text(now),
-                    "expires": to_text(now + HOLD),
-                },
-            )
-            return _order(tx, id_)
-
-        return self.store.write(make)
+        buyer = people.look_up(tx, person)
+        if buyer is None:
+            raise Refused("not_found", 404)
+        if not coupons.take_stock(tx, item, quantity):
+            raise Refused("sold_out", 409)
+        id_ = self.ids.new("o", now)
+        tx.run(
+            "INSERT INTO orders (id, circle, merchant, item, person, quantity, price_fen, amount_fen, state, "
+            "holds_stock, created_at, expires_at) VALUES (:id, :circle, :merchant, :item, :person, :quantity, "
+            ":price, :amount, 'created', 1, :now, :expires)",
+            {
+                "id": id_,
+                "circle": merchant.circle,
+                "merchant": merchant.slug,
+                "item": item.slug,
+                "person": buyer.id,
+                "quantity": quantity,
+                "price": item.price_fen,
+                "amount": item.price_fen * quantity,
+                "now": to_text(now),
+                "expires": to_text(now + HOLD),
+            },
+        )
+        return order_of(tx, id_)
 
     def pay(self, directory: Directory, order_id: str, now: datetime) -> Bought:
         """The wallet says that the order is paid: fulfil it, or give the money back. Twice gives the same answer.
 
         Raises Refused `not_found`.
         """
+        return self.store.write(lambda tx: self.settle(tx, directory, order_id, now))
 
-        def settle(tx: Tx) -> Bought:
-            order = _order(tx, order_id)
-            tx.lock(f"order:{order_id}")
-            tx.lock(f"person:{order['person']}")
-            order = _order(tx, order_id)
-            if order["paid_at"] is not None:
-                return _bought(tx, order)
-            item = directory.item(order["item"])
-            self._book(tx, order, order["amount_fen"], now, "paid")
-            held = bool(order["holds_stock"]) and order["expires_at"] > to_text(now)
-            if order["holds_stock"] and (item is None or not held):
-                coupons.return_stock(tx, order["item"], order["quantity"])
-            if item is None or not (held or coupons.take_stock(tx, item, order["quantity"])):
-                self._book(tx, order, order["amount_fen"], now, "refunded")
-                _set_state(tx, order_id, "refunded", now, order["quantity"], "late_sold_out")
-                return _bought(tx, _order(tx, order_id))
-            for unit in range(order["quantity"]):
-                coupons.create(
-                    tx,
-                    self.random,
-                    now,
-                    item,
-                    origin=order_id,
-                    unit=unit,
-                    circle=order["circle"],
-                    person=order["person"],
-                    payment=None,
-                )
-            _set_state(tx, order_id, "fulfilled", now, 0, None)
-            self._reward(tx, directory, order, item, now)
-            return _bought(tx, _order(tx, order_id))
-
-        return self.store.write(settle)
+    def settle(self, tx: Tx, directory: Directory, order_id: str, now: datetime, *, owed: bool = False) -> Bought:
+        """`pay` within a transaction of the caller's. `owed`: money to give back lies with a platform."""
+        order = order_of(tx, order_id)
+        tx.lock(f"order:{order_id}")
+        tx.lock(f"person:{order['person']}")
+        order = order_of(tx, order_id)
+        if order["paid_at"] is not None:
+            return _bought(tx, order)
+        item = directory.item(order["item"])
+        self.book_in(tx, order, f"order:{order_id}:paid", order["amount_fen"], now)
+        held = bool(order["holds_stock"]) and order["expires_at"] > to_text(now)
+        if order["holds_stock"] and (item is None or not held):
+            coupons.return_stock(tx, order["item"], order["quantity"])
+        if item is None or not (held or coupons.take_stock(tx, item, order["quantity"])):
+            self.book_back(tx, order, f"order:{order_id}:refunded", order["amount_fen"], now, owed=owed)
+            _set_state(tx, order_id, "refunded", now, order["quantity"], LATE)
+            return _bought(tx, order_of(tx, order_id))
+        for unit in range(order["quantity"]):
+            coupons.create(
+                tx,
+                self.random,
+                now,
+                item,
+                origin=order_id,
+                unit=unit,
+                circle=order["circle"],
+                person=order["person"],
+                payment=None,
+            )
+        _set_state(tx, order_id, "fulfilled", now, 0, None)
+        self._reward(tx, directory, order, item, now)
+        return _bought(tx, order_of(tx, order_id))
 
     def refund(self, order_id: str, quantity: int, now: datetime) -> Bought:
         """Give back `quantity` unused units: their coupons are void, the money returns.
 
         Raises Refused: `not_found` 404, with 409 `not_paid`, `used` (fewer unused units than asked for).
         """
+        return self.store.write(lambda tx: self.give_back(tx, order_id, quantity, now))
 
-        def give_back(tx: Tx) -> Bought:
-            tx.lock(f"order:{order_id}")
-            order = _order(tx, order_id)
-            if order["state"] not in {"fulfilled", "refunded"}:
-                raise Refused("not_paid", 409)
-            unused = [row for row in links.claimed_coupons(tx, [order_id]) if row["state"] in {"claimed", "reserved"}]
-            if not 1 <= quantity <= len(unused):
-                raise Refused("used", 409, "fewer unused units than asked for")
-            for coupon in unused[:quantity]:
-                coupons.void(tx, coupon, now, "refunded")
-            refunded = order["refunded_units"] + quantity
-            key = f"refund-{order['refunded_units']}"
-            self._book(tx, order, order["price_fen"] * quantity, now, key)
-            state = "refunded" if refunded == order["quantity"] else "fulfilled"
-            tx.run(
-                "UPDATE orders SET refunded_units = :units, state = :state WHERE id = :id",
-                {"units": refunded, "state": state, "id": order_id},
-            )
-            return _bought(tx, _order(tx, order_id))
-
-        return self.store.write(give_back)
+    def give_back(self, tx: Tx, order_id: str, quantity: int, now: datetime, *, owed: bool = False) -> Bought:
+        """`refund` within a transaction of the caller's. `owed`: the money lies with a platform."""
+        tx.lock(f"order:{order_id}")
+        order = order_of(tx, order_id)
+        if order["state"] not in {"fulfilled", "refunded"}:
+            raise Refused("not_paid", 409)
+        unused = [row for row in links.claimed_coupons(tx, [order_id]) if row["state"] in {"claimed", "reserved"}]
+        if not 1 <= quantity <= len(unused):
+            raise Refused("used", 409, "fewer unused units than asked for")
+        for coupon in unused[:quantity]:
+            coupons.void(tx, coupon, now, "refunded")
+        refunded = order["refunded_units"] + quantity
+        key = f"order:{order_id}:refund-{order['refunded_units']}"
+        self.book_back(tx, order, key, order["price_fen"] * quantity, now, owed=owed)
+        state = "refunded" if refunded == order["quantity"] else "fulfilled"
+        tx.run(
+            "UPDATE orders SET refunded_units = :units, state = :state WHERE id = :id",
+            {"units": refunded, "state": state, "id": order_id},
+        )
+        return _bought(tx, order_of(tx, order_id))
 
     def _reward(self, tx: Tx, directory: Directory, order: Row, item: Item, now: datetime) -> None:
         offer = directory.offer(order["circle"])
@@ -174,34 +180,72 @@ class Ordering:
         place = Place("", order["circle"], merchant.slug, None)
         bought_link(tx, self.ids, self.link_keys, now, order=order["id"], place=place, buyer=buyer, rules=rules)
 
-    def _book(self, tx: Tx, order: Row, fen: int, now: datetime, what: str) -> None:
-        world = book.Account("world", "payments", overdraft=True)
-        sales = book.Account(f"merchant:{order['merchant']}", "sales", overdraft=True)
-        debit, credit = (world, sales) if what == "paid" else (sales, world)
-        book.transfer(tx, self.ids.new("tr", now), f"order:{order['id']}:{what}", debit, credit, fen, what, now)
+    def book_in(self, tx: Tx, order: Row, key: str, fen: int, now: datetime) -> None:
+        """Money of an order has come in; once per `key`."""
+        book.transfer(tx, self.ids.new("tr", now), key, WORLD, _sales(order), fen, "paid", now)
+
+    def book_back(self, tx: Tx, order: Row, key: str, fen: int, now: datetime, *, owed: bool) -> None:
+        """Money of an order goes back: at once, or `owed` until `book_returned`; once per `key`."""
+        back, why = (_due(order), "refund_due") if owed else (WORLD, "refunded")
+        book.transfer(tx, self.ids.new("tr", now), key, _sales(order), back, fen, why, now)
+
+    def book_returned(self, tx: Tx, order: Row, key: str, fen: int, now: datetime) -> None:
+        """What was owed has reached the customer; once per `key`."""
+        book.transfer(tx, self.ids.new("tr", now), key, _due(order), WORLD, fen, "refunded", now)
+
+
+def close(tx: Tx, order_id: str, reason: str) -> bool:
+    """Close an unpaid order and put its stock back; False when it is not open any more."""
+    tx.lock(f"order:{order_id}")
+    order = order_of(tx, order_id)
+    changed = tx.run(
+        "UPDATE orders SET state = 'closed', holds_stock = 0, closed_reason = :reason "
+        "WHERE id = :id AND state = 'created'",
+        {"id": order_id, "reason": reason},
+    )
+    if changed:
+        coupons.return_stock(tx, order["item"], order["quantity"])
+    return bool(changed)
 
 
 def close_overdue(tx: Tx, now: datetime, most: int) -> int:
-    """Close unpaid orders whose hold is over and put their stock back; how many."""
+    """Close unpaid orders whose hold is over and put their stock back; how many.
+
+    Orders that a wallet may still be paid for are left to `gateway.buying`, which closes them at the platform first.
+    """
     rows = tx.all(
-        "SELECT * FROM orders WHERE state = 'created' AND expires_at <= :now ORDER BY expires_at, id LIMIT :most",
+        "SELECT id FROM orders WHERE state = 'created' AND expires_at <= :now "
+        "AND NOT EXISTS (SELECT 1 FROM purchases p WHERE p.order_id = orders.id AND p.state IN ('new', 'announced')) "
+        "ORDER BY expires_at, id LIMIT :most",
         {"now": to_text(now), "most": most},
     )
-    closed = 0
-    for order in rows:
-        # A payment under way has it: by its clock the hold may just not be over.
-        tx.lock(f"order:{order['id']}")
-        if tx.run(
-            "UPDATE orders SET state = 'closed', holds_stock = 0, closed_reason = 'unpaid' "
-            "WHERE id = :id AND state = 'created'",
-            {"id": order["id"]},
-        ):
-            coupons.return_stock(tx, order["item"], order["quantity"])
-            closed += 1
-    return closed
+    # `close` asks again: a payment under way has the order, and by its clock the hold may just not be over.
+    return sum(close(tx, order["id"], "unpaid") for order in rows)
 
 
-def _order(tx: Tx, id_: str) -> Row:
+def units_to_next_link(tx: Tx, directory: Directory, person: str, circle: str, now: datetime) -> int | None:
+    """How many units more earn a claim link (R045); None where no further one can be earned."""
+    buyer = people.look_up(tx, person)
+    offer = directory.offer(circle)
+    if buyer is None or offer.bought_threshold <= 0:
+        return None
+    return units_missing(
+        _units_bought(tx, buyer, offer, now),
+        _links_given(tx, buyer, offer, now),
+        offer.bought_threshold,
+        repeat=offer.bought_repeat,
+    )
+
+
+def units_missing(bought: int, given: int, threshold: int, *, repeat: bool) -> int | None:
+    """Pure: the fewest units beyond `bought` by which `links_earned` comes to more than `given`; None: never."""
+    if threshold <= 0 or (given and not repeat):
+        return None
+    return max((given + 1) * threshold + 1 - bought, 1)
+
+
+def order_of(tx: Tx, id_: str) -> Row:
+    """The order. Raises Refused `not_found`."""
     row = tx.one("SELECT * FROM orders WHERE id = :id", {"id": id_})
     if row is None:
         raise Refused("not_found", 404)
@@ -242,3 +286,12 @@ def _links_given(tx: Tx, buyer: people.Person, offer: Offer, now: datetime) -> i
         {**params, "circle": offer.circle, "since": since},
     )
     return int(row["n"]) if row is not None else 0
+
+
+def _sales(order: Row) -> book.Account:
+    return book.Account(f"merchant:{order['merchant']}", "sales", overdraft=True)
+
+
+def _due(order: Row) -> book.Account:
+    """What the merchant's wallet owes customers and has not given back yet."""
+    return book.Account(f"merchant:{order['merchant']}", "refunds_due")

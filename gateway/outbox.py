@@ -82,6 +82,15 @@ def lease(tx: Tx, now: datetime, seconds: int, most: int) -> list[Row]:
     return leased
 
 
+def hurry(tx: Tx, now: datetime, topic: str, object_: str) -> int:
+    """What is owed of this topic about this object is due now, unless somebody is at it; how many rows."""
+    return tx.run(
+        "UPDATE outbox SET due_at = :now WHERE topic = :topic AND object = :object AND state = 'due' "
+        "AND due_at > :now AND leased_until IS NULL",
+        {"now": to_text(now), "topic": topic, "object": object_},
+    )
+
+
 def done(tx: Tx, now: datetime, id_: str) -> None:
     """It is done."""
     tx.run(

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import structlog
 
-from gateway import coupons, incidents, jobs, links, orders, outbox, retention
+from gateway import coupons, handover, incidents, jobs, links, offline, orders, outbox, retention
+from gateway.buying import Buying
 from gateway.chores import kinds
 from gateway.chores.runner import Runner
 from gateway.contract.errors import BadNotification, StoreTrouble
@@ -47,7 +48,12 @@ class Worker:
         self._spool = spool
         self._jobs = Runner(runtime, kinds(relay))
         self._last_keeping = runtime.clock() - KEEP_HOUSE_EVERY
-        self._deeds: Mapping[str, Deed] = {"relay": self._relay_again}
+        buying = Buying(runtime)
+        self._deeds: Mapping[str, Deed] = {
+            "relay": self._relay_again,
+            "order": buying.look,
+            "order_refund": buying.returning.look,
+        }
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop. A store in trouble is waited for."""
@@ -87,9 +93,11 @@ class Worker:
         for sweep in (
             self._expire_links,
             self._expire_coupons,
+            self._lapse_gifts,
             self._close_orders,
             self._drop_counters,
             self._drop_jobs,
+            self._settle_scans,
         ):
             did += sweep()
         self._alarm()
@@ -187,6 +195,10 @@ class Worker:
         now = self._runtime.clock()
         return self._sweep(lambda tx: sum(coupons.expire(tx, row, now) for row in coupons.overdue(tx, now, BATCH)))
 
+    def _lapse_gifts(self) -> int:
+        now = self._runtime.clock()
+        return self._sweep(lambda tx: handover.lapse(tx, now, BATCH))
+
     def _close_orders(self) -> int:
         now = self._runtime.clock()
         return self._sweep(lambda tx: orders.close_overdue(tx, now, BATCH))
@@ -198,6 +210,10 @@ class Worker:
     def _drop_jobs(self) -> int:
         now = self._runtime.clock()
         return self._sweep(lambda tx: jobs.sweep(tx, now, BATCH))
+
+    def _settle_scans(self) -> int:
+        now = self._runtime.clock()
+        return self._sweep(lambda tx: offline.release_held(tx, now, BATCH) + offline.forget(tx, now, BATCH))
 
     def _sweep(self, work: Callable[[Tx], int]) -> int:
         return self._runtime.store.write(work)

@@ -6,7 +6,23 @@ Ids are text and time-ordered, so that rows born together lie together; tables w
 
 from __future__ import annotations
 
-from gateway.store.schema import auth, catalog, coupons, inbox, jobs, ledger, links, operations, people
+from gateway.store.schema import (
+    auth,
+    catalog,
+    coupons,
+    gifts,
+    inbox,
+    jobs,
+    ledger,
+    links,
+    operations,
+    people,
+    purchases,
+    scans,
+    setup,
+    showings,
+    signin,
+)
 from gateway.store.schema.step import Step
 
 CORE: tuple[Step, ...] = (
@@ -18,7 +34,13 @@ CORE: tuple[Step, ...] = (
     Step("0006_ledger", ledger.TABLES),
     Step("0007_operations", operations.TABLES),
     Step("0008_auth", auth.TABLES),
+    Step("0009_signin", signin.TABLES),
+    Step("0010_gifts", gifts.TABLES),
+    Step("0011_purchases", purchases.TABLES),
+    Step("0012_showings", showings.TABLES),
+    Step("0013_scans", scans.TABLES),
     Step("0014_jobs", jobs.TABLES),
+    Step("0015_setup", setup.TABLES),
 )
 """The core's own migrations, in order."""
 
