@@ -155,9 +155,11 @@ class Claiming:
         wanted = links.items_of(link)
         state = links.state_at(link, now)
         if state == "claimed":
-            made = tuple(links.claimed_coupons(tx, [link["id"]]))
+            made = links.claimed_coupons(tx, [link["id"]])
             missed = tuple(slug for slug in wanted if slug not in {row["item"] for row in made})
-            return Page("claimed", link, merchant, binding, (), made, missed)
+            # What he handed on is another's now: its code is shown to that one only.
+            his = tuple(row for row in made if row["person"] == link["person"])
+            return Page("claimed", link, merchant, binding, (), his, missed)
         gone = coupons.gone(tx)
         items = tuple(
             Offered(item, owner, "gone" if slug in gone else "paused" if item.paused or owner.paused else "open")

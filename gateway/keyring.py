@@ -67,6 +67,14 @@ class Keyring:
         """Signs what a browser carries: sessions' cookies and form tokens."""
         return self._master.derive("browser sessions")
 
+    def test_key(self) -> bytes:
+        """Marks the test notifications that this home sends to itself."""
+        return self._master.derive("test notices")
+
+    def names_key(self) -> bytes:
+        """Makes the names under which coupons stand in customers' addresses."""
+        return self._master.derive("names in addresses")
+
     def make_first(self, tx: Tx, now: datetime) -> bool:
         """Make the first data key where there is none; whether one was made."""
         tx.lock("data_keys")

@@ -51,6 +51,64 @@ def known_about(tx: Tx, person: str) -> dict[str, Any]:
     }
 
 
+def copy_for(tx: Tx, person: str) -> dict[str, Any]:
+    """All that is kept of a person, for himself: readable, complete, and with nobody else in it.
+
+    Who brought him is `a shop` with its name or `a friend` without one. Raises Refused `not_found`.
+    """
+    who = _known(tx, person)
+    marks, params = in_group(who)
+
+    def rows(sql: str) -> list[dict[str, Any]]:
+        return [dict(row) for row in tx.all(sql.replace("{marks}", marks), params)]
+
+    tags = rows(
+        "SELECT circle, state, CASE source_type WHEN 'payee' THEN source_id ELSE '' END AS shop_that_brought_you, "
+        "mode, created_at, expires_at, closed_at FROM tags WHERE person IN ({marks}) ORDER BY created_at, id"
+    )
+    return {
+        "known_by": rows(
+            "SELECT provider, id_type, created_at FROM identities WHERE person IN ({marks}) ORDER BY created_at"
+        ),
+        "tags": tags,
+        "left": rows("SELECT circle, since FROM suppressions WHERE person IN ({marks}) ORDER BY circle"),
+        "payments": rows(
+            "SELECT transaction_id, provider, circle, merchant, shop, amount_fen, refunded_fen, currency, paid_at "
+            "FROM payments WHERE person IN ({marks}) ORDER BY id"
+        ),
+        "links": rows(
+            "SELECT circle, merchant, purpose, items, state, created_at, expires_at, opened_at, claimed_at, closed_at "
+            "FROM links WHERE person IN ({marks}) ORDER BY id"
+        ),
+        "coupons": rows(
+            "SELECT code, circle, merchant, name, kind, state, claimed_at, valid_to, closed_at, closed_reason "
+            "FROM coupons WHERE person IN ({marks}) ORDER BY claimed_at, code"
+        ),
+        "used": rows(
+            "SELECT r.coupon, r.shop, r.at, r.discount_fen, r.amount_fen, r.transaction_id FROM redemptions r "
+            "JOIN coupons c ON c.code = r.coupon WHERE c.person IN ({marks}) AND r.reversed_at IS NULL ORDER BY r.id"
+        ),
+        "orders": rows(
+            "SELECT id, circle, merchant, item, quantity, amount_fen, state, created_at, paid_at "
+            "FROM orders WHERE person IN ({marks}) ORDER BY id"
+        ),
+        "invitations": rows(
+            "SELECT circle, created_at, expires_at, revoked_at FROM shares WHERE person IN ({marks}) ORDER BY id"
+        ),
+        "given_away": rows(
+            "SELECT circle, state, made_at, expires_at, closed_at FROM handovers WHERE giver IN ({marks}) ORDER BY id"
+        ),
+    }
+
+
+def circles_of(tx: Tx, person: Person) -> list[str]:
+    """Every circle that keeps something of a person, or that he left."""
+    marks, params = in_group(person)
+    tables = ("tags", "suppressions", "payments", "links", "coupons")
+    union = " UNION ".join(f"SELECT circle FROM {table} WHERE person IN ({marks})" for table in tables)
+    return [str(row["circle"]) for row in tx.all(f"SELECT circle FROM ({union}) known ORDER BY circle", params)]
+
+
 def forget(store: Store, person: str, by: str, now: datetime) -> dict[str, int]:
     """Erase a person; how many identities, stored requests and open links went. Raises Refused `not_found`.
 

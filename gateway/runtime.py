@@ -11,6 +11,7 @@ from pathlib import Path
 from crypto.vault import Vault
 from gateway.auth.accounts import Accounts
 from gateway.auth.passwords import Hasher
+from gateway.calls import Carrier, HttpCarrier
 from gateway.catalog.directory import Directory
 from gateway.catalog.holder import CatalogCache, DirectoryHolder
 from gateway.catalog.registry import Registry, installed
@@ -19,6 +20,7 @@ from gateway.config import load_config, process_environ
 from gateway.contract.clock import Clock, system_clock
 from gateway.contract.ids import IdFactory, RandomBytes, system_random
 from gateway.contract.store import Store
+from gateway.handover import HandingOver
 from gateway.home import Home
 from gateway.keyring import Keyring
 from gateway.links import LinkKeys
@@ -28,6 +30,7 @@ from gateway.rulebook import Rulebook
 from gateway.service import TakeIn
 from gateway.settings import Config
 from gateway.sharing import Sharing
+from gateway.signin import SignIn
 from gateway.store import open_store
 
 
@@ -49,8 +52,11 @@ class Runtime:
     claiming: Claiming
     redeeming: Redeeming
     sharing: Sharing
+    handing_over: HandingOver
     ordering: Ordering
     accounts: Accounts
+    carrier: Carrier
+    signing_in: SignIn
 
     def directory(self) -> Directory:
         """The catalogue as it is now. Raises StoreUnavailable when it was never read and no copy is kept."""
@@ -75,16 +81,18 @@ def create(
     registry: Registry | None = None,
     store: Store | None = None,
     hasher: Hasher | None = None,
+    carrier: Carrier | None = None,
 ) -> Runtime:
     """The parts of one process over a home that `drainage init` made. Nothing is opened before its first use.
 
-    `clock`, `random`, `registry`, `store` and `hasher` are given by tests. Raises BadConfig with every fault.
+    `clock`, `random`, `registry`, `store`, `hasher` and `carrier` are given by tests. Raises BadConfig with every fault.
     """
     home = Home(home_path)
     config = load_config(home.root, process_environ() if environ is None else environ)
     registry = registry or installed(config.plugins.allow)
     store = store or open_store(config.store.url.reveal(), home.root)
     keyring = Keyring(home.master_key(), store, random)
+    carrier = carrier or HttpCarrier()
     ids = IdFactory(random)
     rulebook = Rulebook()
     link_keys = keyring.link_keys()
@@ -94,6 +102,7 @@ def create(
         registry,
         sandbox_enabled=config.sandbox.enabled,
         cache=CatalogCache(home.cache_file, keyring.local),
+        base_url=config.server.base_url,
     )
     return Runtime(
         config=config,
@@ -110,6 +119,17 @@ def create(
         claiming=Claiming(store, random),
         redeeming=Redeeming(store, ids),
         sharing=Sharing(store, ids, link_keys),
+        handing_over=HandingOver(store, ids, random, link_keys),
         ordering=Ordering(store, ids, random, link_keys, rulebook),
-        accounts=Accounts(store, keyring.token_keys(), hasher or Hasher(), ids, random),
+        accounts=Accounts(
+            store,
+            keyring.token_keys(),
+            hasher or Hasher(),
+            ids,
+            random,
+            reauth_above_fen=config.security.reauth_above_fen,
+            longest_login=timedelta(hours=config.security.login_hours),
+        ),
+        carrier=carrier,
+        signing_in=SignIn(store, keyring.vault, ids, random, carrier),
     )

@@ -62,6 +62,43 @@ class Sharing:
 
         return self.store.write(make)
 
+    def standing(self, person: str, circle: str, now: datetime) -> tuple[Share, str] | None:
+        """The person's newest live share in a circle, so that it can be shown again, and when it ends; None without."""
+
+        def find(tx: Tx) -> tuple[Share, str] | None:
+            who = people.look_up(tx, person)
+            if who is None:
+                return None
+            marks, params = people.in_group(who)
+            row = tx.one(
+                f"SELECT * FROM shares WHERE person IN ({marks}) AND circle = :circle AND revoked_at IS NULL "
+                f"AND expires_at > :now ORDER BY id DESC LIMIT 1",
+                {**params, "circle": circle, "now": to_text(now)},
+            )
+            if row is None:
+                return None
+            return Share(row["id"], self.link_keys.token(row["id"], row["key_id"])), str(row["expires_at"])
+
+        return self.store.read(find)
+
+    def revoke(self, person: str, circle: str, now: datetime) -> bool:
+        """End every live share of the person in a circle; whether there was one."""
+
+        def end(tx: Tx) -> bool:
+            who = people.look_up(tx, person)
+            if who is None:
+                return False
+            marks, params = people.in_group(who)
+            return bool(
+                tx.run(
+                    f"UPDATE shares SET revoked_at = :now WHERE person IN ({marks}) AND circle = :circle "
+                    f"AND revoked_at IS NULL",
+                    {**params, "circle": circle, "now": to_text(now)},
+                )
+            )
+
+        return self.store.write(end)
+
     def look(self, token: str, now: datetime) -> str:
         """The circle that a share invites into. Raises Refused `not_found`; changes nothing."""
         return str(self.store.read(lambda tx: _live(tx, token, now))["circle"])

@@ -39,7 +39,7 @@ _NEVER = {
     ),
     "a hold that does not follow its coupon": (
         "SELECT h.origin FROM budget_holds h JOIN coupons c ON c.origin = h.origin AND c.item = h.item WHERE h.state <> "
-        "CASE c.state WHEN 'redeemed' THEN 'consumed' WHEN 'claimed' THEN 'reserved' ELSE 'returned' END"
+        "CASE c.state WHEN 'redeemed' THEN 'consumed' WHEN 'claimed' THEN 'reserved' WHEN 'reserved' THEN 'reserved' ELSE 'returned' END"
     ),
     "a hold that does not follow its link": (
         "SELECT h.origin FROM budget_holds h JOIN links l ON l.id = h.origin "

@@ -13,7 +13,7 @@ from gateway.catalog.specs import Item
 from gateway.claiming import Offered
 from gateway.contract.store import Row, Tx
 
-State = Literal["offer", "gone", "paused", "usable", "reserved", "used", "expired", "void"]
+State = Literal["offer", "gone", "paused", "usable", "reserved", "used", "given", "expired", "void"]
 
 _STATES: Final[Mapping[str, State]] = {
     "claimed": "usable",

@@ -8,6 +8,9 @@
     this.part = part;
     this.every = Number(part.getAttribute('data-every')) || 5;
     this.wait = this.every;
+    this.slow = Number(part.getAttribute('data-slow')) || 0;
+    this.slowAfter = Number(part.getAttribute('data-slow-after')) || 0;
+    this.began = Date.now();
     this.tag = part.getAttribute('data-tag') || '';
     this.misses = 0;
     this.last = new Date();
@@ -48,6 +51,8 @@
     this.misses = 0;
     this.wait = this.every;
     this.last = new Date();
+    // What is looked at for long may be asked for less often.
+    if (this.slow && Date.now() - this.began > this.slowAfter * 1000) { this.wait = this.every = this.slow; }
     this.part.classList.remove('stale');
     this.say('');
     this.tell();
