@@ -69,12 +69,12 @@ def load(table: Mapping[str, Any]) -> Keys:
         faults.append(("sign_type", "RSA2 or RSA"))
         sign_type = "RSA2"
     bits = _MIN_BITS[sign_type]
-    plain = _public_keys(table, bits, faults)
-    by_sn = _certificates(table, bits, faults)
+    plain = public_keys(table, bits, faults)
+    by_sn = certificates(table, bits, faults)
     if not table.get("public_keys") and not table.get("certificates"):
         faults.append(("public_keys", "Alipay's public keys are wanted here, or its certificates in `certificates`"))
     aes_key = _aes_key(table, faults)
-    private = _private_key(table, bits, faults)
+    private = private_key(table, bits, faults)
     if faults:
         raise BadConfig(faults)
     return Keys(
@@ -118,7 +118,8 @@ def _texts(table: Mapping[str, Any], name: str, faults: list[Fault]) -> list[tup
     return found
 
 
-def _public_keys(table: Mapping[str, Any], bits: int, faults: list[Fault]) -> tuple[rsa.PublicKey, ...]:
+def public_keys(table: Mapping[str, Any], bits: int, faults: list[Fault]) -> tuple[rsa.PublicKey, ...]:
+    """The keys under `public_keys`; what is wrong with them is added to `faults`."""
     found = []
     for path, text in _texts(table, "public_keys", faults):
         try:
@@ -128,7 +129,7 @@ def _public_keys(table: Mapping[str, Any], bits: int, faults: list[Fault]) -> tu
     return tuple(found)
 
 
-def _certificates(table: Mapping[str, Any], bits: int, faults: list[Fault]) -> dict[bytes, rsa.PublicKey]:
+def certificates(table: Mapping[str, Any], bits: int, faults: list[Fault]) -> dict[bytes, rsa.PublicKey]:
     """Certificates by SN. The operator's upload is the trust: no chain is built and no expiry judged, so that a
     certificate which lapsed overnight does not turn genuine payments away before its successor is put in.
     """  # noqa: D205 - one thought
@@ -155,7 +156,8 @@ def _aes_key(table: Mapping[str, Any], faults: list[Fault]) -> Secret[bytes] | N
     return Secret(key)
 
 
-def _private_key(table: Mapping[str, Any], bits: int, faults: list[Fault]) -> rsa.PrivateKey | None:
+def private_key(table: Mapping[str, Any], bits: int, faults: list[Fault]) -> rsa.PrivateKey | None:
+    """The key under `app_private_key`, if there; what is wrong with it is added to `faults`."""
     if "app_private_key" not in table:
         return None
     text = table["app_private_key"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -65,8 +65,8 @@ def load_keys(table: Mapping[str, Any]) -> Keys:
     Raises BadConfig listing every fault by its path inside the table: unknown names, missing or empty values, both
     shapes of merchant at once, an APIv3 key that has not 32 bytes, keys that do not parse or are not RSA-2048.
     """
-    reader = _Reader(table)
-    reader.unknown_names()
+    reader = Reader(table)
+    reader.unknown_names(_NAMES, "wechat_v3")
     partner = any(name in table for name in (*_PARTNER, "sub_mchid", "sub_mchids", "sub_appid"))
     if partner:
         for name in _DIRECT:
@@ -90,7 +90,7 @@ def load_keys(table: Mapping[str, Any]) -> Keys:
     return keys
 
 
-class _Reader:
+class Reader:
     """Reads the table and collects what is wrong with it. A message never repeats a value."""
 
     def __init__(self, table: Mapping[str, Any]) -> None:
@@ -98,17 +98,21 @@ class _Reader:
         self.faults: list[tuple[str, str]] = []
 
     def fault(self, path: str, message: str) -> None:
+        """Note what is wrong."""
         self.faults.append((path, message))
 
-    def unknown_names(self) -> None:
+    def unknown_names(self, known: Collection[str], whose: str) -> None:
+        """A fault for every name that is none of `known`."""
         for name in self.table:
-            if name not in _NAMES:
-                self.fault(str(name), "is not a name that wechat_v3 knows")
+            if name not in known:
+                self.fault(str(name), f"is not a name that {whose} knows")
 
     def text(self, name: str) -> str:
+        """The text under a name, trimmed; a fault and "" where there is none."""
         return self._clean(name, self.table.get(name))
 
     def sub_merchants(self) -> frozenset[str]:
+        """The numbers under `sub_mchid` or `sub_mchids`."""
         if "sub_mchids" in self.table:
             if "sub_mchid" in self.table:
                 self.fault("sub_mchids", "stands beside sub_mchid; one of them is wanted")
@@ -116,6 +120,8 @@ class _Reader:
         return frozenset((self.text("sub_mchid"),))
 
     def aeads(self) -> tuple[Aead, ...]:
+        """A context for each APIv3 key."""
+
         def one(text: str) -> Aead:
             raw = text.encode()
             if len(raw) != APIV3_KEY_BYTES:
@@ -130,6 +136,7 @@ class _Reader:
         return () if made is None else (made,)
 
     def verifiers(self) -> dict[str, PublicKey]:
+        """The keys of `public_keys` and `certificates` by what `Wechatpay-Serial` says for them."""
         found: dict[str, PublicKey] = {}
         if "public_keys" not in self.table and "certificates" not in self.table:
             self.fault("public_keys", "is missing; WeChat Pay's public key, or `certificates`, is wanted")
@@ -152,6 +159,7 @@ class _Reader:
         return found
 
     def private_key(self) -> PrivateKey | None:
+        """The merchant's own key, which comes with its serial or not at all."""
         for name, other in (("merchant_private_key", "merchant_serial"), ("merchant_serial", "merchant_private_key")):
             if name in self.table and other not in self.table:
                 self.fault(other, f"is missing; {name} is of use only with it")

@@ -9,10 +9,11 @@ minutes away from the clock is too much. Source: wechatpay-go `core/auth/validat
 from __future__ import annotations
 
 import binascii
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Final, NewType
+from typing import Final, NewType, Protocol
 
-from adapters.wechat_v3.keys import PUBLIC_KEY_PREFIX, Keys
+from adapters.wechat_v3.keys import PUBLIC_KEY_PREFIX
 from crypto.certs import normal_serial
 from crypto.errors import SignatureMismatch
 from crypto.rsa import PublicKey, verify_sha256
@@ -29,6 +30,15 @@ from gateway.contract import (
 Genuine = NewType("Genuine", bytes)
 """A body that WeChat Pay signed, within its time. Only `verify` makes one."""
 
+
+class Signers(Protocol):
+    """Keys of whatever is held, as far as a signature is concerned."""
+
+    @property
+    def verifiers(self) -> Mapping[str, PublicKey]:
+        """What `Wechatpay-Serial` may say → its key (see `keys.Keys`)."""
+
+
 WINDOW_S: Final = 300
 _PROBE: Final = "WECHATPAY/SIGNTEST/"
 _ALGORITHM: Final = "WECHATPAY2-SHA256-RSA2048"
@@ -43,7 +53,7 @@ _PREFIX: Final = "wechatpay-"
 _MAX_SECONDS_DIGITS: Final = 12
 
 
-def verify(raw: RawNotification, keys: Keys, now: datetime) -> Genuine:
+def verify(raw: RawNotification, keys: Signers, now: datetime) -> Genuine:
     """The body, proven. `now` is aware.
 
     Raises SignatureProbe, BadSignature (missing, repeated, another algorithm, wrong), UnknownKey, Malformed (a
@@ -96,7 +106,7 @@ def _headers(headers: Headers) -> dict[str, str]:
     return found
 
 
-def _key(keys: Keys, serial: str) -> PublicKey:
+def _key(keys: Signers, serial: str) -> PublicKey:
     key = keys.verifiers.get(serial)
     # A serial is a number: its letter case and leading zeros differ between what shows it. A key id is not.
     if key is None:

@@ -60,12 +60,14 @@ class Reply:
 class SignInFailed(DrainageError):
     """The platform did not tell who the customer is.
 
-    `code` is a stable word; `again`: a fresh start may work (the code was used or is too old), so try that once.
+    `code` is a stable word; `again`: a fresh start may work (the code was used or is too old), so try that once;
+    `detail` is the platform's own code, for an operator.
     """
 
-    def __init__(self, code: str, *, again: bool = False) -> None:
+    def __init__(self, code: str, *, again: bool = False, detail: str = "") -> None:
         self.code = code
         self.again = again
+        self.detail = detail
         super().__init__(code)
 
 
@@ -121,12 +123,26 @@ class GiveBack:
     reason: str
 
 
+def is_endpoint(text: str) -> bool:
+    """Whether `text` may be a wallet table's `endpoint`: an http(s) address without user, query and fragment."""
+    if not text.isascii() or not text.isprintable() or any(sign in text for sign in ' "<>\\^`{|}@?#'):
+        return False
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0
+
+
 @runtime_checkable
 class Wallet(Protocol):
     """One platform's wallet. `keys` is what `load` gave; `now` is aware UTC, `nonce` fresh random letters and digits.
 
     Readers of replies check the platform's signature wherever the platform signs. They raise CallFailed or
-    CallUnknown and nothing else; the readers of sign-in answers raise SignInFailed.
+    CallUnknown and nothing else; the readers of sign-in answers raise SignInFailed. A reply of the status 0 is none:
+    the connection ended without an answer. What no platform could ever take (a number out of bounds, a payer of
+    another app) is not even asked: the call's maker raises CallFailed `unfit`.
     """
 
     @property
