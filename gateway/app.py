@@ -25,6 +25,7 @@ from gateway.web.front import Front
 from gateway.web.health import register_health
 from gateway.web.notify import Notify
 from gateway.web.pages import register_pages
+from gateway.web.paid import register_paid
 from gateway.web.sandbox import register_sandbox
 
 
@@ -41,6 +42,7 @@ def create_app(runtime: Runtime | None = None) -> Front:
     pages = Flask("gateway.web", root_path=str(Path(__file__).parent / "web"))
     register_health(pages, runtime, spool, relay.breaker_is_open)
     register_api(pages, runtime)
+    register_paid(pages, runtime, buckets)
     register_pages(pages, runtime)
     register_admin(pages, runtime)
     if runtime.config.sandbox.enabled:

@@ -173,6 +173,10 @@ class Buying:
 
         return self._runtime.store.write(give_back)
 
+    def lapse(self, number: str, now: datetime) -> None:
+        """For the sandbox: as if the hold were over and the platform had closed the order, so that paying is late."""
+        self._close(number, "closed", now, "unpaid")
+
     # -- what the outbox does ---------------------------------------------------------------------------------------
 
     def look(self, payload: Mapping[str, Any], now: datetime) -> str | None:

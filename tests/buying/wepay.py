@@ -171,6 +171,8 @@ class Platform:
 
     def _do(self, verb: str, number: str, said: Any) -> Reply:  # noqa: PLR0911 - one answer a verb
         order = self.orders.get(number)
+        if verb == "exchange":
+            return _ok(openid=number)
         if verb == "prepay":
             if order is not None and order["said"] != said:
                 return Reply(400, (), b"F_OTHER_FACTS")

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Blueprint
 
+from gateway.buying import Buying
 from gateway.contract.errors import Refused
 from gateway.contract.store import Tx
 from gateway.orders import Bought
@@ -19,6 +20,7 @@ def orders_blueprint(surface: Surface) -> Blueprint:
     """`/orders`; `/orders/<o>/pay` only where the sandbox is enabled."""
     blueprint = Blueprint("orders", __name__)
     runtime = surface.runtime
+    buying = Buying(runtime)
 
     @blueprint.post("/orders")
     @surface.operation("manager", "orders", OrderMade, status=201, refusals=(404, 409))
@@ -49,9 +51,9 @@ def orders_blueprint(surface: Surface) -> Blueprint:
     @blueprint.post("/orders/<order_id>/refund")
     @surface.operation("manager", "orders", OrderState, refusals=(404, 409))
     def order_refund(order_id: str, json: GiveBack) -> dict[str, Any]:
-        """Unused units are given back: their coupons are void, their money returns."""
+        """Unused units are given back: their coupons are void, their money returns, by the wallet that paid it."""
         _known(order_id)
-        return told(runtime.ordering.refund(order_id, json.quantity, runtime.clock()))
+        return told(buying.refund(order_id, json.quantity, runtime.clock()))
 
     def told(bought: Bought) -> dict[str, Any]:
         return {

@@ -8,6 +8,7 @@ from typing import Final
 from flask import Blueprint, Flask
 
 from gateway.runtime import Runtime
+from gateway.web.pages.buy import buy_blueprint
 from gateway.web.pages.chrome import set_up_chrome
 from gateway.web.pages.claim import claim_blueprint
 from gateway.web.pages.customer import customer_pages
@@ -17,6 +18,7 @@ from gateway.web.pages.login import login_blueprint
 from gateway.web.pages.me import gift_blueprint, me_blueprint
 from gateway.web.pages.redeem import redeem_blueprint
 from gateway.web.pages.refusals import set_up_refusals
+from gateway.web.pages.shop import shop_blueprint
 from gateway.web.pages.slip import slip_blueprint
 from gateway.web.pages.status import status_blueprint
 from gateway.web.pages.till import till_blueprint
@@ -27,7 +29,9 @@ __all__ = ["CUSTOMER_ROOMS", "register_pages"]
 CUSTOMER_ROOMS: Final[tuple[Callable[[Runtime], Blueprint], ...]] = (
     claim_blueprint,
     invite_blueprint,
+    shop_blueprint,
     wallet_blueprint,
+    buy_blueprint,
     me_blueprint,
     gift_blueprint,
     slip_blueprint,

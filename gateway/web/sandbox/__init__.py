@@ -10,6 +10,8 @@ from gateway.runtime import Runtime
 from gateway.web.pages import CUSTOMER_ROOMS
 from gateway.web.pages.chrome import frame_policy
 from gateway.web.pages.customer import customer_pages
+from gateway.web.sandbox.cashier import cashier_blueprint
+from gateway.web.sandbox.platform import platform_blueprint
 from gateway.web.sandbox.views import sandbox_blueprint
 
 __all__ = ["register_sandbox"]
@@ -23,12 +25,13 @@ def register_sandbox(app: Flask, runtime: Runtime) -> None:
         return
     app.config["SANDBOX"] = True
     app.register_blueprint(sandbox_blueprint(runtime))
+    app.register_blueprint(platform_blueprint(runtime))
     _mount_phone(app, runtime)
 
 
 def _mount_phone(app: Flask, runtime: Runtime) -> None:
     """The customer's pages once more, under each guest's phone, where the sandbox page may frame them."""
-    phone = customer_pages(runtime, "phone", CUSTOMER_ROOMS)
+    phone = customer_pages(runtime, "phone", (*CUSTOMER_ROOMS, cashier_blueprint))
 
     @phone.url_value_preprocessor
     def take_guest(endpoint: str | None, values: dict[str, Any] | None) -> None:  # noqa: ARG001 - Flask's signature
