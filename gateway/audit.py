@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
@@ -12,6 +13,7 @@ from gateway.contract.clock import to_text
 from gateway.contract.store import Row, Tx
 
 _TRIMMED: Final = "audit_trimmed"
+_CHECKED: Final = "audit_checked"
 _FIELDS: Final = ("seq", "at", "who", "action", "object", "before", "after", "request_id")
 
 
@@ -54,6 +56,68 @@ def first_broken(tx: Tx) -> int | None:
             return int(row["seq"])
         seq, previous = row["seq"], row["hash"]
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class ChainMark:
+    """How far a chain has been followed: the number of a row and its hash."""
+
+    seq: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One stretch of the chain: how far it holds, the first bad row or None, and how many rows were looked at."""
+
+    mark: ChainMark
+    broken_at: int | None
+    rows: int
+
+
+def check(tx: Tx, mark: ChainMark, most: int) -> Checked:
+    """Follow the chain from behind `mark` for up to `most` rows."""
+    rows = tx.all(
+        f"SELECT {', '.join(_FIELDS)}, hash FROM audit WHERE seq > :seq ORDER BY seq LIMIT :most",
+        {"seq": mark.seq, "most": most},
+    )
+    seq, previous = mark.seq, mark.hash
+    for row in rows:
+        if row["seq"] != seq + 1 or row["hash"] != _chained(previous, row):
+            return Checked(ChainMark(seq, previous), int(row["seq"]), len(rows))
+        seq, previous = int(row["seq"]), str(row["hash"])
+    return Checked(ChainMark(seq, previous), None, len(rows))
+
+
+def beginning(tx: Tx) -> ChainMark:
+    """Where the chain begins: behind what was trimmed."""
+    return ChainMark(*_beginning(tx))
+
+
+def count(tx: Tx) -> int:
+    """How many rows there are; the numbers are without gaps, so nothing is counted."""
+    row = tx.one("SELECT min(seq) AS first, max(seq) AS last FROM audit")
+    return int(row["last"]) - int(row["first"]) + 1 if row is not None and row["last"] is not None else 0
+
+
+def keep(tx: Tx, mark: ChainMark, broken_at: int | None) -> None:
+    """Keep what a whole check has found."""
+    tx.run(
+        "INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = :value",
+        {"name": _CHECKED, "value": json.dumps([mark.seq, mark.hash, broken_at])},
+    )
+
+
+def kept(tx: Tx) -> Checked | None:
+    """What the last whole check found; None when there was none, or what it stood on has been trimmed since."""
+    row = tx.one("SELECT value FROM meta WHERE name = :name", {"name": _CHECKED})
+    if row is None:
+        return None
+    seq, digest, broken_at = json.loads(row["value"])
+    mark = ChainMark(int(seq), str(digest))
+    if mark.seq < beginning(tx).seq:
+        return None
+    return Checked(mark, broken_at, 0)
 
 
 def trim(tx: Tx, before: datetime, most: int) -> int:

@@ -122,6 +122,17 @@ def drop(tx: Tx, now: datetime, id_: str, why: str) -> None:
     )
 
 
+def again(tx: Tx, now: datetime, id_: str) -> bool:
+    """A parked thing is due once more, by its own schedule and for as long as at first; False when it is not parked."""
+    return bool(
+        tx.run(
+            "UPDATE outbox SET state = 'due', due_at = :now, give_up_at = :until, tries = 0, leased_until = NULL "
+            "WHERE id = :id AND state = 'parked'",
+            {"now": to_text(now), "until": to_text(now + RELAY_FOR), "id": id_},
+        )
+    )
+
+
 def parked(tx: Tx, most: int = 500) -> list[Row]:
     """What could not be delivered, oldest first."""
     return tx.all("SELECT * FROM outbox WHERE state = 'parked' ORDER BY id LIMIT :most", {"most": most})

@@ -15,7 +15,7 @@ import structlog
 
 from gateway import coupons, handover, incidents, jobs, links, offline, orders, outbox, retention
 from gateway.buying import Buying
-from gateway.chores import kinds
+from gateway.chores import export, kinds
 from gateway.chores.runner import Runner
 from gateway.contract.errors import BadNotification, StoreTrouble
 from gateway.contract.store import Row, Tx
@@ -244,6 +244,7 @@ class Worker:
         did = runtime.store.write(lambda tx: retention.sweep(tx, runtime.config.retention, now, BATCH))
         if not did:
             self._last_keeping = now
+            export.drop_old(runtime, now)
             path = sqlite_path(runtime.config.store.url.reveal(), runtime.home.root)
             if path is not None:
                 checkpoint(path)

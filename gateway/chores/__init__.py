@@ -7,12 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gateway.chores import chain, export, resend
 from gateway.jobs import Kind
 from gateway.relay import Relay
 
 __all__ = ["kinds"]
 
 
-def kinds(relay: Relay) -> Mapping[str, Kind]:  # noqa: ARG001 - the kinds that send take it
+def kinds(relay: Relay) -> Mapping[str, Kind]:
     """Every kind by its name; those that send go by `relay`."""
-    return {}
+    return {
+        resend.NAME: resend.Resend(relay),
+        chain.NAME: chain.check,
+        export.NAME: export.write_file,
+    }

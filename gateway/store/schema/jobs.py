@@ -1,4 +1,4 @@
-"""Long work with progress that survives: jobs, what became of each of their rows, and what searching payments needs."""
+"""Long work with progress that survives, what staff said about incidents, and what searching payments needs."""
 
 TABLES = (
     # state: queued | running | done | failed | cancelled. `tries` counts takers and tells an old taker that he lost it;
@@ -33,6 +33,15 @@ TABLES = (
         outcome TEXT NOT NULL,
         detail TEXT NOT NULL,
         PRIMARY KEY (job, name)
+    ) STRICT, WITHOUT ROWID""",
+    # What staff said about an incident: `seen` (somebody is at it) or `closed`, with the cause.
+    """CREATE TABLE incident_notes (
+        incident TEXT NOT NULL,
+        said TEXT NOT NULL,
+        at TEXT NOT NULL,
+        by TEXT NOT NULL,
+        cause TEXT NOT NULL,
+        PRIMARY KEY (incident, said)
     ) STRICT, WITHOUT ROWID""",
     """CREATE INDEX payments_out_trade ON payments (out_trade_no) WHERE out_trade_no IS NOT NULL""",
     """CREATE INDEX coupons_payment ON coupons (payment) WHERE payment IS NOT NULL""",

@@ -15,6 +15,7 @@ from werkzeug.wrappers import Response
 
 from gateway.contract.errors import Refused, StoreTrouble
 from gateway.runtime import Runtime
+from gateway.web.pages.roles import role_name
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -60,7 +61,8 @@ def refusal_page(error: Refused, runtime: Runtime) -> Response:
         answer.headers["Retry-After"] = str(seconds)
         return answer
     if error.status == HTTPStatus.FORBIDDEN and "role" in error.facts:
-        return _page(_("你没有这个权限"), _("需要：%(role)s。请联系管理员。", role=error.facts["role"]), error.status)
+        role = role_name(str(error.facts["role"]))
+        return _page(_("你没有这个权限"), _("需要：%(role)s。请联系管理员。", role=role), error.status)
     return _http_page(error.status, runtime)
 
 
@@ -94,4 +96,7 @@ def _http_page(status: int, runtime: Runtime) -> Response:
 def _page(title: str, words: str, status: int, **more: Any) -> Response:
     # Its links hold nothing of the address that was asked for.
     g.address = ""
-    return make_response(render_template("error.html", title=title, words=words, **more), status)
+    # Whoever is signed in at the console keeps his menu; a stranger there is led to the sign-in before any page.
+    who = g.get("principal") if request.path.startswith("/admin") else None
+    template = "admin/error.html" if who is not None and who.may("clerk") else "error.html"
+    return make_response(render_template(template, title=title, words=words, who=who, me=who, **more), status)
