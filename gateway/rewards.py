@@ -135,8 +135,11 @@ def source_link(
     source: tagging.Source,
     rules: Rules,
 ) -> Decision:
-    """The reward to the payer who brought this one (R034–R038); a merchant who brought him gets none (R036)."""
-    if source.mode != "active":
+    """The reward to the payer who brought this one (R034–R038); a merchant who brought him gets none (R036).
+
+    Whoever joined by himself has a merchant for his source, though he did so actively.
+    """
+    if source.mode != "active" or source.type != "payer":
         return Decision("source_link", "skipped", "passive_source")
     bringer = look_up(tx, source.id)
     item = rules.source_item

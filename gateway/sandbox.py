@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from gateway.catalog.channel_rules import keys_table
 from gateway.catalog.directory import LiveChannel
 from gateway.contract.adapter import Platform, RawNotification, SandboxOrder, SandboxRefund
 from gateway.contract.errors import Refused
+from gateway.contract.wallet import TwinEvent
 from gateway.runtime import Runtime
 
 PLATFORM_PATIENCE_S: Final = 8.0
@@ -91,6 +93,36 @@ def make_refund(
         nonce=runtime.random(_NONCE_BYTES).hex(),
     )
     platform, private = _platform(runtime, channel)
+    return platform.refund(private, keys_table(channel.spec), refund)
+
+
+def notification_of(runtime: Runtime, channel: LiveChannel, event: TwinEvent, now: datetime) -> RawNotification:
+    """What the channel's platform sends when its wallet's twin has been paid or has given back.
+
+    Raises Refused `no_platform` 409 where nothing signs.
+    """
+    platform, private = _platform(runtime, channel)
+    order = SandboxOrder(
+        openid=event.openid,
+        amount_fen=event.amount_fen,
+        transaction_id=event.transaction_id,
+        out_trade_no=event.out_trade_no,
+        paid_at=now,
+        sent_at=now,
+        nonce=runtime.random(_NONCE_BYTES).hex(),
+    )
+    if event.kind == "payment":
+        return platform.payment(private, keys_table(channel.spec), order)
+    refund = SandboxRefund(
+        order=order,
+        # Of our own number, so that one refund told twice has one id.
+        refund_id=f"5030{int.from_bytes(sha256(event.refund_no.encode()).digest()[:8], 'big') % 10**24:024d}",
+        refund_fen=event.refund_fen,
+        refunded_total_fen=event.refunded_total_fen,
+        refunded_at=now,
+        sent_at=now,
+        nonce=runtime.random(_NONCE_BYTES).hex(),
+    )
     return platform.refund(private, keys_table(channel.spec), refund)
 
 

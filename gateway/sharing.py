@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -109,13 +109,46 @@ class Sharing:
         A live tag stays (first source wins, `already_tagged`) unless the circle says `last_touch`. Confirming is an
         act of joining, so it ends an earlier opt-out.
         """
+        return self._confirm(circle, token, lambda tx: people.recognise(tx, self.ids, now, known_by), now)
+
+    def confirm_person(self, circle: Circle, token: str, person: str, now: datetime) -> Outcome:
+        """The same for a person who has signed in. Raises Refused `not_found` for one that is not there, too."""
+        return self._confirm(circle, token, lambda tx: _standing_person(tx, person), now)
+
+    def join(self, circle: Circle, merchant: str, person: str, origin: str, now: datetime) -> Outcome:
+        """A person joins by himself at a shop of `merchant`, who then is his source (R261); `origin` names its code.
+
+        A live tag stays whatever the circle says of the last touch: nobody has brought him anew. Ends an earlier
+        opt-out. Raises Refused `not_found` for a person that is not there.
+        """
+
+        def take_up(tx: Tx) -> Outcome:
+            visitor = _standing_person(tx, person)
+            tx.lock(f"person:{visitor.id}")
+            tagging.opt_in(tx, circle.slug, visitor)
+            source = tagging.Source("payee", merchant, "active")
+            made = tagging.tag(
+                tx,
+                self.ids,
+                now,
+                circle=circle.slug,
+                person=visitor,
+                source=source,
+                origin=origin,
+                days=circle.tag_days,
+            )
+            return "tagged" if made is not None else "already_tagged"
+
+        return self.store.write(take_up)
+
+    def _confirm(self, circle: Circle, token: str, who: Callable[[Tx], people.Person], now: datetime) -> Outcome:
 
         def take_up(tx: Tx) -> Outcome:
             share = _live(tx, token, now)
             if share["circle"] != circle.slug:
                 raise Refused("not_found", 404)
             source = people.look_up(tx, share["person"])
-            visitor = people.recognise(tx, self.ids, now, known_by)
+            visitor = who(tx)
             tx.lock(f"person:{visitor.id}")
             outcome: Outcome = "tagged"
             if source is None or source.id == visitor.id:
@@ -149,6 +182,13 @@ class Sharing:
             return outcome
 
         return self.store.write(take_up)
+
+
+def _standing_person(tx: Tx, person: str) -> people.Person:
+    found = people.look_up(tx, person)
+    if found is None:
+        raise Refused("not_found", 404)
+    return found
 
 
 def _live(tx: Tx, token: str, now: datetime) -> Row:

@@ -19,6 +19,7 @@ from gateway.chores import export, kinds
 from gateway.chores.runner import Runner
 from gateway.contract.errors import BadNotification, StoreTrouble
 from gateway.contract.store import Row, Tx
+from gateway.delivery import slip
 from gateway.heartbeat import beat
 from gateway.intake.spool import Record, Spool
 from gateway.ledger import limits
@@ -96,6 +97,8 @@ class Worker:
             self._lapse_gifts,
             self._close_orders,
             self._drop_counters,
+            self._settle_slips,
+            self._drop_sign_ins,
             self._drop_jobs,
             self._settle_scans,
         ):
@@ -202,6 +205,16 @@ class Worker:
     def _close_orders(self) -> int:
         now = self._runtime.clock()
         return self._sweep(lambda tx: orders.close_overdue(tx, now, BATCH))
+
+    def _drop_sign_ins(self) -> int:
+        return self._runtime.signing_in.sweep(self._runtime.clock(), BATCH)
+
+    def _settle_slips(self) -> int:
+        now = self._runtime.clock()
+        # Looked at first: most of the time there is none, and a write costs a sync.
+        if self._runtime.store.read(slip.nobody_asked):
+            return 0
+        return self._sweep(lambda tx: slip.settle_asks(tx, now, BATCH))
 
     def _drop_counters(self) -> int:
         now = self._runtime.clock()

@@ -53,7 +53,7 @@ def identity(runtime: Runtime) -> str:
 
 
 def known() -> str | None:
-    """That secret, where the browser has brought it; None for one that keeps no cookie or is here for the first time."""
+    """That secret, where the browser has brought it; None where it keeps none or is here for the first time."""
     found = session.get(_ID)
     return found if isinstance(found, str) else None
 

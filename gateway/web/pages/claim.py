@@ -6,18 +6,21 @@ The same pages are mounted under `/sandbox/phone/<payer>` for the sandbox's phon
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Any, Final
 
 from flask import Blueprint, Response, abort, g, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from gateway import links
+from gateway import audit, links
 from gateway.catalog.directory import Directory
 from gateway.claiming import Page
 from gateway.contract.errors import Refused
+from gateway.contract.store import Row
+from gateway.reading import why
 from gateway.runtime import Runtime
-from gateway.web.pages import browser, cards
+from gateway.web.pages import browser, cards, customer, wallet
 from gateway.web.pages.chrome import guard
 from linkgen import qr
 from linkgen.urls import claim_url
@@ -30,20 +33,18 @@ _FRESH: Final = "fresh"
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A link as this request sees it: its page, and the number under which the browser keeps it."""
+    """A link as this request sees it: its page, and the number under which the browser keeps it.
+
+    `person` is who looks, None where nobody has to say; `brand` the wallet that the payment came from where that is
+    another one than he has signed in with here, "" else.
+    """
 
     page: Page
     token: str
     number: int
     directory: Directory
-
-
-@dataclass(frozen=True, slots=True)
-class Outside:
-    """A link of a wallet's customer in a browser that has not shown which wallet it is."""
-
-    token: str
-    number: int
+    person: str | None = None
+    brand: str = ""
 
 
 class ClaimPages:
@@ -54,32 +55,45 @@ class ClaimPages:
 
     def show(self, token: str | None = None) -> Answer:
         """GET: the page as it stands. Changes nothing but the link's first opening (R051)."""
-        opened = self._open(token)
-        return self._outside(opened) if isinstance(opened, Outside) else self._page(opened)
+        return self._page(self._open(token))
 
     def claim(self, token: str | None = None) -> Answer:
         """POST: claim everything that is left, then 303 to the page that shows it (R054)."""
-        token, number = self._which(token)
-        runtime = self._runtime
-        directory = runtime.directory()
+        opened = self._open(token)
+        if opened.brand:
+            return self._page(opened, HTTPStatus.FORBIDDEN)
         try:
-            runtime.claiming.claim(directory, token, g.now)
+            self._runtime.claiming.claim(opened.directory, opened.token, g.now, person=opened.person)
         except Refused as refused:
             # Asked again, so that the page tells how it stands now; a failed look-up ends here, with the neutral page.
-            opened = self._open(token)
-            if isinstance(opened, Outside):
-                return self._outside(opened, 403)
-            return self._page(opened, status=refused.status)
-        number = number or browser.keep_link(token, runtime)
-        session[_FRESH] = number
+            return self._page(self._open(token), status=refused.status)
+        session[_FRESH] = opened.number
         # Back to where the form was: with a token to that token's address, else to the browser's own number.
-        address = url_for(".show", token=token) if request.view_args else url_for(".show_kept", n=number)
+        address = url_for(".show", token=token) if request.view_args else url_for(".show_kept", n=opened.number)
         return redirect(address, 303)
+
+    def why(self) -> str:
+        """Why these were given: the payment, how he came to be known, the choice; never another person (R076)."""
+        opened = self._open(None)
+        link = opened.page.link
+        directory = opened.directory
+        answer = self._runtime.store.read(lambda tx: why.of_link(tx, link))
+        paid = directory.merchant(answer.payment["merchant"]) if answer.payment is not None else None
+        return render_template(
+            "claim_why.html",
+            why=answer,
+            paid_at=paid or opened.page.merchant,
+            circle=directory.circle(link["circle"]),
+            merchant=opened.page.merchant,
+            items=len(links.items_of(link)),
+            number=opened.number,
+            zone=directory.zone(link["shop"]),
+        )
 
     def code_image(self, number: int, place: int) -> Answer:
         """The QR code of one claimed coupon. Which link it is decides the browser's session, not the address."""
-        opened = self._open(None, str(number))
-        if isinstance(opened, Outside) or not 0 <= place < len(opened.page.coupons):
+        opened = self._open(None, str(number), may_ask=False)
+        if not 0 <= place < len(opened.page.coupons):
             abort(404)
         code = opened.page.coupons[place]["code"]
         return _png(f"{self._origin()}/v/{code}")
@@ -100,13 +114,10 @@ class ClaimPages:
         return self._membership("left", self._runtime.claiming.opt_in, "joined")
 
     def _membership(self, ask: str, act: Callable[..., str], done: str) -> Answer:
-        number = request.args.get("n", "")
-        opened = self._open(None, number)
-        if isinstance(opened, Outside):
-            return self._outside(opened, 403 if request.method == "POST" else 200)
-        step = ask
+        opened = self._open(None)
+        number, step = opened.number, ask
         if request.method == "POST":
-            act(opened.directory, opened.token, g.now)
+            act(opened.directory, opened.token, g.now, person=opened.person)
             return redirect(url_for(".leave" if done == "left" else ".join", n=number, done=1), 303)
         if request.args.get("done") == "1":
             step = done
@@ -116,37 +127,81 @@ class ClaimPages:
     # -- finding the link -------------------------------------------------------------------------------------------
 
     def _which(self, token: str | None, number: str | None = None) -> tuple[str, int | None]:
-        """The token asked for, by itself or by its number in this browser."""
+        """The token asked for, by itself or by its number in this browser; `/c` alone is the first."""
         if token is not None:
             return token, None
-        number = number if number is not None else request.args.get("n", "")
+        number = number if number is not None else request.args.get("n", "1")
         kept = browser.kept_link(number)
         if kept is None:
             abort(404)
         return kept, int(number)
 
-    def _open(self, token: str | None, number: str | None = None) -> Opened | Outside:
-        """The link as it stands, or Outside where a sign-in is due. Ends with 404 else; that is counted (R056)."""
+    def _open(self, token: str | None, number: str | None = None, *, may_ask: bool = True) -> Opened:
+        """The link as it stands, for who looks. Ends with 404 else, which is counted (R056).
+
+        Where it is a wallet's customer's, and this browser has not shown which wallet it is, the request ends on the
+        way there (`may_ask`).
+        """
         token, kept = self._which(token, number)
         runtime = self._runtime
         directory = runtime.directory()
+        visitor = customer.signed_in(g.now)
+        person = visitor.person if visitor is not None else None
         try:
-            page = runtime.claiming.look(directory, token, g.now)
+            page = runtime.claiming.look(directory, token, g.now, person=person)
         except Refused as refused:
-            if self._needs_wallet(directory, token):
-                return Outside(token, kept or browser.keep_link(token, runtime))
-            if kept is None:
+            link = self._owned(directory, token)
+            if link is not None and may_ask:
+                self._ask(link, token, kept or browser.keep_link(token, runtime))
+            if link is not None or kept is None:
                 browser.count_failed_look_up(runtime)
             abort(refused.status)
-        return Opened(page, token, kept or browser.keep_link(token, runtime), directory)
+        opened = Opened(page, token, kept or browser.keep_link(token, runtime), directory)
+        if page.binding == "bearer" or visitor is None:
+            return opened
+        return replace(opened, person=person, brand=self._other_brand(page, visitor))
 
-    def _needs_wallet(self, directory: Directory, token: str) -> bool:
-        """Whether the link is one that its owner could open after signing in with a wallet."""
+    def _owned(self, directory: Directory, token: str) -> Row | None:
+        """The link behind a token, if its owner could open it once he has signed in."""
         link = self._runtime.store.read(lambda tx: links.by_token(tx, token))
         circle = directory.circle(link["circle"]) if link is not None else None
         if link is None or circle is None or circle.binding == "bearer":
-            return False
-        return links.state_at(link, g.now) not in {"revoked", "superseded"}
+            return None
+        withdrawn = links.state_at(link, g.now) in {"revoked", "superseded"}
+        return None if withdrawn and link["closed_reason"] != "refunded" else link
+
+    def _ask(self, link: Row, token: str, number: int) -> None:
+        """Let the wallet tell who this is; on return it has, and it is not the link's owner."""
+        runtime = self._runtime
+        g.address = url_for(".show_kept", n=number)
+        paid = self._payment(link)
+        want = wallet.Want(
+            circle=link["circle"],
+            target=url_for(".show_kept") if number == 1 else g.address,
+            shown=f"/c/{token}",
+            channel=paid["channel"] if paid is not None else None,
+            makes=False,
+        )
+        visitor = wallet.ask(runtime, want)
+        now = g.now
+        told = {"person": visitor.person or None, "platform": visitor.platform}
+        # Not in this request's time: a stranger is to learn nothing from how long his answer takes.
+        runtime.store.write_later(
+            lambda tx: audit.record(tx, now, "customer", "link.not_yours", link["id"], after=told)
+        )
+
+    def _other_brand(self, page: Page, visitor: customer.Customer) -> str:
+        """The wallet that the link's payment came from, if it is not the one he has signed in with."""
+        paid = self._payment(page.link) if page.view in {"ready", "sold_out", "paused"} else None
+        provider = str(paid["provider"]) if paid is not None else ""
+        return provider if provider in wallet.ALL and provider != visitor.platform else ""
+
+    def _payment(self, link: Row) -> Row | None:
+        if link["payment"] is None or link["purpose"] != "payer":
+            return None
+        return self._runtime.store.read(
+            lambda tx: tx.one("SELECT provider, channel FROM payments WHERE id = :id", {"id": link["payment"]})
+        )
 
     def _origin(self) -> str:
         return self._runtime.base_url or request.host_url.rstrip("/")
@@ -156,6 +211,8 @@ class ClaimPages:
     def _page(self, opened: Opened, status: int | None = None) -> Answer:
         page, directory = opened.page, opened.directory
         link = page.link
+        if opened.brand:
+            return self._other_wallet(opened), status or HTTPStatus.OK
         g.address = url_for(".show_kept", n=opened.number)
         fresh = page.view == "claimed" and session.get(_FRESH) == opened.number
         if fresh:
@@ -173,7 +230,7 @@ class ClaimPages:
             "number": opened.number,
             "zone": directory.zone(link["shop"]),
             "paused": _names(page),
-            "purpose": link["purpose"],
+            "mine": customer.to("me.home") if customer.has("me.home") else "",
         }
         return render_template("claim.html", **values), status or _STATUS.get(page.view, 200)
 
@@ -185,10 +242,14 @@ class ClaimPages:
             lambda tx: [cards.of_coupon(tx, directory, coupon, now) for coupon in page.coupons]
         )
 
-    def _outside(self, outside: Outside, status: int = 200) -> Answer:
-        g.address = url_for(".show_kept", n=outside.number)
-        image = url_for(".link_image", number=outside.number)
-        return render_template("outside.html", image=image, link=claim_url(self._origin(), outside.token)), status
+    def _other_wallet(self, opened: Opened) -> str:
+        """The same person, by another wallet than he paid with: he is told which, and neither shop nor amount."""
+        g.address = url_for(".show_kept", n=opened.number)
+        image = url_for(".link_image", number=opened.number)
+        circle = opened.directory.circle(opened.page.link["circle"])
+        return render_template(
+            "other_wallet.html", brand=opened.brand, image=image, circle=circle, number=opened.number
+        )
 
 
 def claim_blueprint(runtime: Runtime) -> Blueprint:
@@ -200,6 +261,7 @@ def claim_blueprint(runtime: Runtime) -> Blueprint:
     add("/c/<token>", "claim", pages.claim, methods=["POST"])
     add("/c", "show_kept", pages.show, methods=["GET"])
     add("/c", "claim_kept", pages.claim, methods=["POST"])
+    add("/c/why", "why", pages.why)
     add("/c/qr/<int:number>/<int:place>.png", "code_image", pages.code_image)
     add("/c/link/<int:number>.png", "link_image", pages.link_image)
     add("/c/leave", "leave", pages.leave, methods=["GET", "POST"])

@@ -16,7 +16,7 @@ from gateway.contract.errors import Refused
 from gateway.runtime import Runtime
 from gateway.sharing import Outcome
 from gateway.wallets import payer_of
-from gateway.web.pages.browser import count_failed_look_up
+from gateway.web.pages import browser, customer, wallet
 from gateway.web.pages.chrome import guard
 
 Answer = str | Response | tuple[str, int]
@@ -31,21 +31,33 @@ class InvitePages:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    def show(self, token: str) -> Answer:
+    def show(self, token: str | None = None) -> Answer:
         """GET: who invites whom into what is told by the circle's name alone."""
         directory = self._runtime.directory()
-        circle = self._circle(directory, token)
-        if not self._is_open(circle):
-            return render_template("outside.html")
-        return self._form(directory, circle, {}, "", "")
+        token, circle = self._which(directory, token)
+        if self._takes_word(circle):
+            return self._form(directory, circle, {}, "", "")
+        self._signed_in(circle, token)
+        return render_template("invite.html", circle=circle, faults={})
 
-    def confirm(self, token: str) -> Answer:
-        """POST: the person confirms. Without a wallet that proves who he is, only the sandbox takes his word."""
+    def confirm(self, token: str | None = None) -> Answer:
+        """POST: the person confirms, as whom his wallet has shown. In the sandbox his word may do."""
         runtime = self._runtime
         directory = runtime.directory()
-        circle = self._circle(directory, token)
-        if not self._is_open(circle):
-            return render_template("outside.html"), 403
+        token, circle = self._which(directory, token)
+        if self._takes_word(circle):
+            return self._confirm_by_word(directory, circle, token)
+        visitor = self._signed_in(circle, token)
+        outcome = runtime.sharing.confirm_person(circle, token, visitor.person, g.now)
+        return redirect(url_for(".outcome", outcome=outcome), 303)
+
+    def _signed_in(self, circle: Circle, token: str) -> customer.Customer:
+        number = browser.keep_link(token, self._runtime, browser.INVITES)
+        g.address = url_for(".show_kept", n=number)
+        return wallet.ask(self._runtime, wallet.Want(circle.slug, target=g.address, shown=f"/i/{token}"))
+
+    def _confirm_by_word(self, directory: Directory, circle: Circle, token: str) -> Answer:
+        runtime = self._runtime
         openid, slug = request.form.get("openid", "")[:_LONGEST], request.form.get("channel", "")[:_LONGEST]
         channel = directory.channel(slug)
         if channel is None or channel.circle.slug != circle.slug:
@@ -63,25 +75,33 @@ class InvitePages:
         """What became of it. The page holds nothing of anyone, so its address may be shown to all."""
         if outcome not in _OUTCOMES:
             abort(404)
-        return render_template("invited.html", outcome=outcome)
+        mine = customer.to("me.home") if customer.has("me.home") else ""
+        return render_template("invited.html", outcome=outcome, mine=mine)
 
-    def _circle(self, directory: Directory, token: str) -> Circle:
+    def _which(self, directory: Directory, token: str | None) -> tuple[str, Circle]:
+        """The invitation asked for, by itself or by its number in this browser, and where it leads."""
+        kept = None if token is not None else browser.kept_link(request.args.get("n"), browser.INVITES)
+        wanted = token if token is not None else kept
+        if wanted is None:
+            abort(404)
         try:
-            circle = directory.circle(self._runtime.sharing.look(token, g.now))
+            circle = directory.circle(self._runtime.sharing.look(wanted, g.now))
         except Refused:
-            count_failed_look_up(self._runtime)
+            if kept is None:
+                browser.count_failed_look_up(self._runtime)
             abort(404)
         if circle is None:
             abort(404)
-        return circle
+        return wanted, circle
 
-    def _is_open(self, circle: Circle) -> bool:
-        return circle.binding == "bearer" and self._runtime.config.sandbox.enabled
+    def _takes_word(self, circle: Circle) -> bool:
+        """Whether he may say who he is; on a phone of the sandbox that is known."""
+        return circle.binding == "bearer" and self._runtime.config.sandbox.enabled and not g.get("guest", "")
 
     def _form(self, directory: Directory, circle: Circle, faults: Mapping[str, str], openid: str, channel: str) -> str:
         channels = [live.spec.slug for live in directory.channels() if live.circle.slug == circle.slug]
         return render_template(
-            "invite.html", circle=circle, faults=faults, openid=openid, channel=channel, channels=channels
+            "invite.html", circle=circle, faults=faults, by_word=True, openid=openid, channel=channel, channels=channels
         )
 
 
@@ -92,5 +112,7 @@ def invite_blueprint(runtime: Runtime) -> Blueprint:
     add = blueprint.add_url_rule
     add("/i/<token>", "show", pages.show, methods=["GET"])
     add("/i/<token>", "confirm", pages.confirm, methods=["POST"])
+    add("/i", "show_kept", pages.show, methods=["GET"])
+    add("/i", "confirm_kept", pages.confirm, methods=["POST"])
     add("/i/outcome/<outcome>", "outcome", pages.outcome)
     return blueprint

@@ -64,7 +64,7 @@ def ask(runtime: Runtime, want: Want) -> Customer:
     """The same with everything told; with `makes` false `person` may be "", someone of whom nothing is kept."""
     directory = runtime.directory()
     wallet = _wallet(directory, want)
-    visitor = customer.visitor(runtime.clock())
+    visitor = _visitor(runtime)
     if visitor is not None and (visitor.person or not want.makes) and _fits(directory, visitor, want, wallet):
         return visitor
     if wallet is None:
@@ -150,6 +150,22 @@ def wallet_blueprint(runtime: Runtime) -> Blueprint:
     add("/wallet/shown/<key>.png", "shown_image", pages.shown_image)
     add("/wallet/stand-in/<key>", "stand_in", pages.stand_in)
     return blueprint
+
+
+def _visitor(runtime: Runtime) -> Customer | None:
+    """Who showed his wallet here; someone whom we were told to forget since is asked anew."""
+    visitor = customer.visitor(runtime.clock())
+    if visitor is None or not visitor.person:
+        return visitor
+    kept = runtime.store.read(
+        lambda tx: tx.one(
+            "SELECT 1 AS yes FROM persons WHERE id = :id AND forgotten_at IS NULL", {"id": visitor.person}
+        )
+    )
+    if kept is None:
+        customer.leave()
+        return None
+    return visitor
 
 
 # -- choosing ---------------------------------------------------------------------------------------------------------
