@@ -55,6 +55,8 @@ class HandingOver:
         """
 
         def reserve(tx: Tx) -> str:
+            # A second tap waits for the first, and then finds its link.
+            tx.lock(f"gift:{code}")
             giver = people.look_up(tx, person)
             coupon = coupons.by_code(tx, code)
             if giver is None or coupon is None or coupon["person"] not in giver.group:
@@ -221,6 +223,10 @@ def _given(tx: Tx, gift: str, person: str, now: datetime) -> Gift:
 
 def _with_coupon(tx: Tx, row: Row, now: datetime) -> Gift | None:
     coupon = coupons.by_code(tx, row["coupon"])
+    if coupon is None:
+        # Taken between the two looks, so that it bears another code by now.
+        row = _row(tx, row["id"])
+        coupon = coupons.by_code(tx, row["coupon"])
     return Gift(row, coupon, _state_at(row, coupon, now)) if coupon is not None else None
 
 

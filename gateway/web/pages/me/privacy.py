@@ -59,7 +59,8 @@ class PrivacyPages:
 
     def leave(self, circle: str) -> AnyResponse:
         """POST: leave a circle; coupons stay good."""
-        return self._turn(circle, lambda tx, who: tagging.opt_out(tx, circle, who, g.now))
+        now = g.now
+        return self._turn(circle, lambda tx, who: tagging.opt_out(tx, circle, who, now))
 
     def join(self, circle: str) -> AnyResponse:
         """POST: join it again."""
@@ -109,17 +110,16 @@ class PrivacyPages:
 
     def _turn(self, circle: str, act: Callable[[Tx, Person], None]) -> AnyResponse:
         here, directory = visitor(self._runtime), self._runtime.directory()
+        known = {one.circle.slug for one in self._runtime.store.read(lambda tx: self._circles(tx, directory, here))}
 
-        def turn(tx: Tx) -> bool:
-            if circle not in {one.circle.slug for one in self._circles(tx, directory, here)}:
-                return False
+        def turn(tx: Tx) -> None:
             # One after another with a payment that is being decided about at this moment.
             tx.lock(f"person:{here.who.id}")
             act(tx, here.who)
-            return True
 
-        if not self._runtime.store.write(turn):
+        if circle not in known:
             abort(404)
+        self._runtime.store.write(turn)
         return redirect(url_for(".privacy"), 303)
 
     def _page(self, template: str, here: Visitor, directory: Directory, **values: Any) -> str:
