@@ -1,4 +1,4 @@
-"""What every adapter has to hold, as a pytest class to inherit; it needs pytest and hypothesis installed.
+"""What every adapter, and every wallet, has to hold, as pytest classes to inherit; they need pytest and hypothesis.
 
     from adapters.conformance import AdapterConformance
 
@@ -9,6 +9,7 @@
         def expected(self): ...
 
 The hooks that have a default are worth overriding: each opens a group of tests (see `AdapterHooks`).
+`WalletConformance` is the same for a wallet (see `WalletHooks`).
 """
 
 from __future__ import annotations
@@ -16,9 +17,13 @@ from __future__ import annotations
 import pytest
 
 # Before the import, so that a failing assert shows its values.
-pytest.register_assert_rewrite("adapters.conformance.kit", "adapters.conformance.surface", "adapters.conformance.hooks")
+pytest.register_assert_rewrite(
+    *(f"adapters.conformance.{room}" for room in ("kit", "surface", "hooks", "wallet_kit", "wallet_hooks"))
+)
 
 from adapters.conformance.hooks import AdapterHooks  # noqa: E402 - asserts first
 from adapters.conformance.kit import AdapterConformance  # noqa: E402 - asserts first
+from adapters.conformance.wallet_hooks import READERS, WalletHooks  # noqa: E402 - asserts first
+from adapters.conformance.wallet_kit import WalletConformance  # noqa: E402 - asserts first
 
-__all__ = ["AdapterConformance", "AdapterHooks"]
+__all__ = ["READERS", "AdapterConformance", "AdapterHooks", "WalletConformance", "WalletHooks"]

@@ -77,7 +77,7 @@ class AdapterHooks:
 
     def secrets(self) -> Iterable[str]:
         """What must never be shown: by default every text in the table under a name that speaks of a secret."""
-        return _secret_texts(self.keys_table())
+        return secret_texts(self.keys_table())
 
     # Helpers.
 
@@ -95,12 +95,13 @@ class AdapterHooks:
         return True
 
 
-def _secret_texts(table: Mapping[str, Any], secret: bool = False) -> list[str]:
+def secret_texts(table: Mapping[str, Any], secret: bool = False) -> list[str]:
+    """Every text of the table under a name that speaks of a secret."""
     found: list[str] = []
     for name, value in table.items():
-        hidden = secret or ("key" in name and "public" not in name)
+        hidden = secret or (("key" in name or "secret" in name) and "public" not in name)
         if isinstance(value, Mapping):
-            found += _secret_texts(value, hidden)
+            found += secret_texts(value, hidden)
         elif isinstance(value, str) and hidden:
             found.append(value)
         elif isinstance(value, list | tuple) and hidden:

@@ -1,5 +1,6 @@
 """A wallet and its twin, wired without a wire: a call goes straight to the twin and its reply straight back."""
 
+import functools
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from urllib.parse import parse_qsl, urlsplit
@@ -10,6 +11,7 @@ from adapters.sandbox.alipay_twin import twin as alipay_twin
 from adapters.sandbox.wechat_twin import twin as wechat_twin
 from adapters.sandbox.wechat_v3 import platform as wechat_platform
 from adapters.wechat_v3.wallet import wallet as wechat
+from gateway.contract.events import Payer
 from gateway.contract.money import Fen
 from gateway.contract.wallet import Call, GiveBack, Purchase, Reply, TwinEvent, TwinRequest
 
@@ -54,6 +56,13 @@ def tables(slug):
     return _MADE[slug]
 
 
+@functools.cache
+def _loaded(slug):
+    """Keys parsed once a run: an RSA key takes a twentieth of a second."""
+    keys, _, table = tables(slug)
+    return {"wechat": wechat, "alipay": alipay}[slug].load(table, keys)
+
+
 @dataclass
 class Street:
     """One wallet before its twin."""
@@ -67,13 +76,11 @@ class Street:
         self.wallet = {"wechat": wechat, "alipay": alipay}[self.slug]
         self.twin = {"wechat": wechat_twin, "alipay": alipay_twin}[self.slug]
         self.channel_keys, self.private, self.table = tables(self.slug)
-        self.keys = self.wallet.load(self.table, self.channel_keys)
+        self.keys = _loaded(self.slug)
 
     @property
     def payer(self):
         kind = "openid" if self.slug == "wechat" else "alipay_open_id"
-        from gateway.contract.events import Payer
-
         return Payer(self.channel_keys.get("appid") or self.channel_keys["app_id"], kind, OPENID)
 
     def arm(self, call, name):
