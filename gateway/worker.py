@@ -26,6 +26,7 @@ from gateway.ledger import limits
 from gateway.relay import Relay
 from gateway.replay import hand_over
 from gateway.runtime import Runtime
+from gateway.setup import checks
 from gateway.store import sqlite_path
 from gateway.store.sqlite import checkpoint
 
@@ -100,6 +101,7 @@ class Worker:
             self._settle_slips,
             self._drop_sign_ins,
             self._drop_jobs,
+            self._drop_checks,
             self._settle_scans,
         ):
             did += sweep()
@@ -227,6 +229,10 @@ class Worker:
     def _settle_scans(self) -> int:
         now = self._runtime.clock()
         return self._sweep(lambda tx: offline.release_held(tx, now, BATCH) + offline.forget(tx, now, BATCH))
+
+    def _drop_checks(self) -> int:
+        now = self._runtime.clock()
+        return self._sweep(lambda tx: checks.drop_old(tx, now, BATCH))
 
     def _sweep(self, work: Callable[[Tx], int]) -> int:
         return self._runtime.store.write(work)

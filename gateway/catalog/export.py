@@ -15,12 +15,12 @@ from gateway.checks import quoted, toml_path
 
 def export(catalog: Catalog, secret_id: SecretId) -> str:
     """TOML text of every object. Keys that have their default are left out, required ones never."""
-    blocks = ["\n".join(_table((kind, spec.slug), _keys_of(spec, secret_id))) for kind, spec in catalog.specs()]
+    blocks = ["\n".join(_table((kind, spec.slug), table_of(spec, secret_id))) for kind, spec in catalog.specs()]
     return "\n\n".join(blocks) + ("\n" if blocks else "")
 
 
-def _keys_of(spec: Spec, secret_id: SecretId) -> dict[str, Any]:
-    """Key → value as the file has them."""
+def table_of(spec: Spec, secret_id: SecretId) -> dict[str, Any]:
+    """The object's table as the file has it: key → value, secrets as `{"stored": id}`, defaults left out."""
     values, _ = encode(spec, secret_id)
     defaults = {part.name: _default(part) for part in dataclasses.fields(spec)}
     settings = values.pop("settings", {})

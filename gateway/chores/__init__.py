@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from gateway.chores import chain, export, resend
 from gateway.jobs import Kind
 from gateway.relay import Relay
+from gateway.setup import rehearsal
 
 __all__ = ["kinds"]
 
@@ -20,4 +21,5 @@ def kinds(relay: Relay) -> Mapping[str, Kind]:
         resend.NAME: resend.Resend(relay),
         chain.NAME: chain.check,
         export.NAME: export.write_file,
+        rehearsal.KIND: rehearsal.rehearse,
     }

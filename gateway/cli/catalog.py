@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import click
 
-from gateway import audit
-from gateway.catalog.apply import Workshop
 from gateway.catalog.apply import apply as apply_text
 from gateway.catalog.export import export as export_text
 from gateway.catalog.references import Sources, file_reader
-from gateway.catalog.sandbox_keys import SandboxKeyring
-from gateway.catalog.storage import Shown, load, secret_id
-from gateway.catalog.surroundings import Surroundings
+from gateway.catalog.storage import load, secret_id
 from gateway.cli.common import Desk, json_option, print_rows, with_desk
 from gateway.config import process_environ
 from gateway.contract.errors import BadConfig
-from gateway.contract.store import Tx
-from gateway.relay import BadUpstream, Guard
+from gateway.setup.bench import workshop
 
 
 @click.command()
@@ -37,7 +31,7 @@ def apply(desk: Desk, file: Path, dry_run: bool, prune: bool, as_json: bool) -> 
     changes = apply_text(
         text,
         lambda stored: Sources(file_reader(file.absolute().parent), process_environ(), stored.secret),
-        workshop(desk),
+        workshop(desk.runtime, desk.who),
         desk.runtime.clock(),
         prune=prune,
         dry_run=dry_run,
@@ -57,32 +51,3 @@ def export(desk: Desk) -> None:
     vault = desk.runtime.keyring.reload()
     stored = desk.runtime.store.read(lambda tx: load(tx, vault))
     click.echo(export_text(stored.catalog, secret_id(vault)), nl=False)
-
-
-def workshop(desk: Desk) -> Workshop:
-    """What applying needs, in this home and under the name of this machine's user."""
-    runtime = desk.runtime
-    guard = Guard(runtime.config.relay.allow)
-
-    def check_upstream(url: str) -> str | None:
-        try:
-            guard.check_literal(url)
-        except BadUpstream as refused:
-            return str(refused)
-        return None
-
-    def note(tx: Tx, action: str, name: str, before: Shown, after: Shown) -> None:
-        audit.record(tx, runtime.clock(), desk.who, action, name, before=before, after=after)
-
-    return Workshop(
-        store=runtime.store,
-        vault=runtime.keyring.reload(),
-        surroundings=Surroundings(
-            runtime.registry,
-            runtime.config.sandbox.enabled,
-            check_upstream,
-            urlsplit(runtime.config.server.base_url).hostname or "",
-        ),
-        sandbox_keys=SandboxKeyring(desk.home, runtime.registry.platforms),
-        audit=note,
-    )

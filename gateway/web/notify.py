@@ -7,7 +7,7 @@ Whatever goes wrong on our side, the relay still happens (R013).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -27,6 +27,7 @@ from gateway.relay import Hop, Relay, RelayFailed, Upstream, WsgiParts, answer_p
 from gateway.relay.answer import status_line
 from gateway.runtime import Runtime
 from gateway.service import Taken
+from gateway.setup import checks, selftest
 from gateway.web.environ import TooLarge, client_address, read_body
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -116,6 +117,8 @@ class Notify:
     def _handle(self, request: Request) -> WsgiParts:
         channel = request.channel
         relays = bool(channel.upstream)
+        if self._is_test(request):
+            return self._answer_test(request)
         if request.raw.method != "POST":
             return self._mirror(request, _Result("method"), note=False) if relays else _plain(405, "POST only")
         if channel.spec.paused:
@@ -129,6 +132,45 @@ class Notify:
         if relays:
             return self._mirror(request, result, note=result.outcome != "unkept")
         return _own_answer(channel, result)
+
+    # -- a test of our own -------------------------------------------------------------------------------------------
+
+    def _is_test(self, request: Request) -> bool:
+        """Whether this is a test that was sent from the console and is awaited: then it changes no number."""
+        channel, raw = request.channel.spec.slug, request.raw
+        if all(name != checks.HEADER for name, _ in raw.headers):
+            return False
+        id_ = checks.marked(self._runtime.keyring.test_key(), raw, channel)
+        if id_ is None:
+            return False
+        digest = inbox.digest_of(raw.body)
+        try:
+            return self._runtime.store.write(
+                lambda tx: checks.arrive(tx, id_, channel, digest, request.now), timeout=STORE_SECONDS
+            )
+        except StoreTrouble:
+            return False
+
+    def _answer_test(self, request: Request) -> WsgiParts:
+        channel, raw = request.channel, request.raw
+        id_ = checks.marked(self._runtime.keyring.test_key(), raw, channel.spec.slug)
+        assert id_ is not None
+        if not channel.upstream:
+            self._settle_test(id_, "answered", {})
+            return _acked(channel, "refused")
+        try:
+            answer = selftest.forward(self._relay, channel, raw, Hop(request.source, request.scheme))
+        except RelayFailed as failed:
+            self._settle_test(id_, "failed", selftest.failure_facts(failed))
+            return failure_parts(failed)
+        self._settle_test(id_, "answered", selftest.answer_facts(answer, raw, request.now))
+        return answer_parts(answer, raw.method)
+
+    def _settle_test(self, id_: str, state: str, facts: Mapping[str, Any]) -> None:
+        try:
+            self._runtime.store.write(lambda tx: checks.settle(tx, id_, state, **facts), timeout=STORE_SECONDS)
+        except StoreTrouble as trouble:
+            log.warning("store_trouble", channel="test", error=str(trouble))
 
     # -- our part ---------------------------------------------------------------------------------------------------
 

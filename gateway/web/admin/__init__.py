@@ -11,13 +11,19 @@ from markupsafe import Markup
 from gateway.auth import Principal
 from gateway.runtime import Runtime
 from gateway.web.admin.audit_pages import audit_room
+from gateway.web.admin.channels import channels_room
 from gateway.web.admin.export_pages import export_room
 from gateway.web.admin.incidents import incidents_room
+from gateway.web.admin.items import items_room
 from gateway.web.admin.job_pages import jobs_room
 from gateway.web.admin.menu import menu
+from gateway.web.admin.merchants import merchants_room
+from gateway.web.admin.offers import offers_room
 from gateway.web.admin.overview import overview_room
+from gateway.web.admin.pairs import pairs_room
 from gateway.web.admin.parked import parked_room
 from gateway.web.admin.payments import payments_room
+from gateway.web.admin.setup_pages import setup_room
 from gateway.web.pages import wording
 from gateway.web.pages.roles import role_name
 
@@ -31,6 +37,8 @@ def register_admin(app: Flask, runtime: Runtime) -> None:
     app.jinja_env.globals["scope_name"] = lambda who: scope_name(who, runtime)
     app.add_template_filter(moment_of)
     for make in (overview_room, payments_room, parked_room, incidents_room, audit_room, export_room, jobs_room):
+        app.register_blueprint(make(runtime).blueprint)
+    for make in (setup_room, merchants_room, channels_room, items_room, pairs_room, offers_room):
         app.register_blueprint(make(runtime).blueprint)
 
 
