@@ -17,6 +17,7 @@ MODULES = {
     "B2": "b2_alipay_notification",
     "B3": "b3_intake",
     "B4": "b4_relay",
+    "B7": "b7_pages",
 }
 TARGETS: dict[str, dict[str, str]] = {
     "B1": {"ours/floor": "<= 1.25 (stretch 1.15)", "peer/ours": ">= 1.6"},
