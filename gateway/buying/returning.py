@@ -13,7 +13,7 @@ from typing import Any, Final
 import structlog
 
 from gateway import incidents, orders, outbox
-from gateway.buying import rows
+from gateway.buying import alarms, rows
 from gateway.buying.line import Line
 from gateway.buying.schedule import BETWEEN_REFUNDS, DECLINED_AGAIN, next_refund_look
 from gateway.buying.tills import Till, till_of
@@ -69,7 +69,9 @@ class Returning:
         till = till_of(self._runtime.directory(), bought["channel"])
         wait = None
         if till is None:
-            self._incident("order_without_till", bought["channel"], back["order_id"], now)
+            alarms.raise_(
+                self._runtime, now, kind="order_without_till", subject=bought["channel"], detail=back["order_id"]
+            )
             wait = DECLINED_AGAIN
         elif not self._line.is_quiet(till, now):
             wait = self._look(till, back, bought, now)
@@ -101,7 +103,7 @@ class Returning:
             return None
         except CallFailed as declined:
             code = declined.code
-            self._incident("refund_declined", back["order_id"], code, now)
+            alarms.raise_(self._runtime, now, kind="refund_declined", subject=back["order_id"], detail=code)
             self._runtime.store.write(lambda tx: rows.note_declined(tx, number, code))
             return DECLINED_AGAIN
         self._runtime.store.write(lambda tx: self._settle(tx, back, bought, state, now))
@@ -141,7 +143,3 @@ class Returning:
 
     def _look_later(self, tx: Tx, number: str, asked: int, order: str, now: datetime, due: datetime) -> None:
         outbox.put(tx, self._runtime.ids, now, RETURN, order, {"payback": number, "asked": asked}, due_at=due)
-
-    def _incident(self, kind: str, subject: str, detail: str, now: datetime) -> None:
-        runtime = self._runtime
-        runtime.store.write(lambda tx: incidents.raise_(tx, runtime.ids, now, kind, subject, detail))

@@ -15,7 +15,7 @@ from typing import Any, Final
 import structlog
 
 from gateway import incidents, orders, outbox, people
-from gateway.buying import rows
+from gateway.buying import alarms, rows
 from gateway.buying.line import Line
 from gateway.buying.returning import Returning
 from gateway.buying.schedule import next_order_look
@@ -147,16 +147,22 @@ class Buying:
             number = event.out_trade_no or ""
             bought = self._runtime.store.read(lambda tx: rows.purchase(tx, number))
             if bought is None or bought["channel"] != channel.spec.slug:
-                self._incident("unknown_order", channel.spec.slug, event.transaction_id, now)
+                alarms.raise_(
+                    self._runtime, now, kind="unknown_order", subject=channel.spec.slug, detail=event.transaction_id
+                )
             elif isinstance(event, RefundEvent):
                 self.returning.hurry(bought["order_id"], now)
             elif event.amount_fen != bought["amount_fen"] or event.currency != "CNY":
                 detail = f"{event.amount_fen} {event.currency} told, {bought['amount_fen']} CNY wanted"
-                self._incident("order_amount_differs", bought["order_id"], detail, now)
+                alarms.raise_(
+                    self._runtime, now, kind="order_amount_differs", subject=bought["order_id"], detail=detail
+                )
             else:
                 self._take(number, event.transaction_id, now)
         elif event.reason == "foreign_merchant":
-            self._incident("foreign_merchant", channel.spec.slug, event.event_type, now)
+            alarms.raise_(
+                self._runtime, now, kind="foreign_merchant", subject=channel.spec.slug, detail=event.event_type
+            )
 
     def refund(self, order_id: str, quantity: int, now: datetime) -> Bought:
         """Give back unused units, through the wallet that took the money, if one did. Raises as `Ordering.refund`."""
@@ -195,7 +201,7 @@ class Buying:
         till = till_of(self._runtime.directory(), bought["channel"])
         if till is None:
             # Nobody can ask any more; the platform takes no money after the order's own end.
-            self._incident("order_without_till", bought["channel"], order["id"], now)
+            alarms.raise_(self._runtime, now, kind="order_without_till", subject=bought["channel"], detail=order["id"])
             if is_over:
                 self._close(number, "closed", now, "no_till")
                 return None
@@ -225,7 +231,9 @@ class Buying:
         if trade.state == "paid":
             if trade.amount_fen != bought["amount_fen"]:
                 detail = f"{trade.amount_fen} paid, {bought['amount_fen']} wanted"
-                self._incident("order_amount_differs", bought["order_id"], detail, now)
+                alarms.raise_(
+                    self._runtime, now, kind="order_amount_differs", subject=bought["order_id"], detail=detail
+                )
                 self._close(number, "odd", now, "amount_differs")
             else:
                 self._take(number, trade.transaction_id, now)
@@ -259,7 +267,12 @@ class Buying:
 
             self._runtime.store.write(fail)
         else:
-            self._runtime.store.write(lambda tx: rows.announced(tx, number, handle))
+
+            def keep(tx: Tx) -> None:
+                rows.announced(tx, number, handle)
+                incidents.close(tx, now, "order_declined", till.slug)
+
+            self._runtime.store.write(keep)
 
     def _take(self, number: str, transaction_id: str, now: datetime) -> None:
         """The money is there: fulfil the order, or owe it back. Any number of tellers at once do it once."""
@@ -296,13 +309,14 @@ class Buying:
             tx.lock(f"order:{bought['order_id']}")
             if rows.finish(tx, number, end, now, reason=reason):
                 orders.close(tx, bought["order_id"], reason)
+                incidents.close(tx, now, "order_not_closed", bought["channel"])
 
         self._runtime.store.write(close)
 
     def _alarm_if_late(self, bought: Row, now: datetime, code: str) -> None:
         order = self._runtime.store.read(lambda tx: orders.order_of(tx, bought["order_id"]))
         if from_text(order["expires_at"]) + NOT_CLOSED_AFTER <= now:
-            self._incident("order_not_closed", bought["channel"], code, now)
+            alarms.raise_(self._runtime, now, kind="order_not_closed", subject=bought["channel"], detail=code)
 
     # -- small things -----------------------------------------------------------------------------------------------
 
@@ -343,10 +357,6 @@ class Buying:
         if who is None or order["person"] not in who.group:
             raise Refused("not_found", 404)
         return order
-
-    def _incident(self, kind: str, subject: str, detail: str, now: datetime) -> None:
-        runtime = self._runtime
-        runtime.store.write(lambda tx: incidents.raise_(tx, runtime.ids, now, kind, subject, detail))
 
 
 def described(name: str, quantity: int) -> str:

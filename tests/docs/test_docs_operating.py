@@ -208,7 +208,7 @@ def test_every_metric_stands():
 def test_every_outcome_of_a_notification_stands():
     text = section(OPERATING, "## Looking after it")
     (row,) = [row for row in rows(text) if row[0].startswith("`drainage_notifications_total")]
-    front = [ROOT / "gateway/web/notify.py"]
+    front = [ROOT / "gateway/web/notify.py", ROOT / "gateway/web/paid.py"]
     ours = set().union(*(texts(argument(call, 0)) for call in calls(front, "_Result")))
     ours |= set().union(*(texts(argument(call, 1)) for call in calls(front, "notified")))
     assert set(words(row[1])) == (ours | {"processed", "seen", "ignored"}) - {"method"}

@@ -74,7 +74,6 @@ class Goods:
             percent_off=item.percent_off,
             cap_fen=item.cap_fen,
             min_spend_fen=item.min_spend_fen,
-            valid_days=item.valid_days,
         )
 
 
