@@ -52,12 +52,14 @@ class OverviewPages:
         midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
         scope = Scope(merchants, who.circles(directory))
 
+        end = now + timedelta(milliseconds=1)
+
         def read(tx: Tx) -> tuple[Overview, int, Stretch, Stretch | None]:
-            today = day.read(tx, merchants, midnight, now)
+            today = day.read(tx, merchants, midnight, end)
             # Up to the same minute: a morning is not compared with a whole day.
             before = None
-            if day.has_before(tx, merchants, now - _WEEK):
-                before = day.read(tx, merchants, midnight - _WEEK, now - _WEEK)
+            if day.has_before(tx, merchants, end - _WEEK):
+                before = day.read(tx, merchants, midnight - _WEEK, end - _WEEK)
             return overview.read(tx, directory, scope, now), _parked(tx, channels), today, before
 
         house, parked, today, before = self._runtime.store.read(read)
