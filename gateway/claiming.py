@@ -31,7 +31,10 @@ class Offered:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a link's page shows. `coupons` when claimed; `missed`: items that had run out when it was claimed."""
+    """What a link's page shows. `coupons` when claimed; `missed`: items that had run out when it was claimed.
+
+    `given`: how many of its coupons he has handed on since.
+    """
 
     view: View
     link: Row
@@ -40,6 +43,7 @@ class Page:
     items: tuple[Offered, ...]
     coupons: tuple[Row, ...] = ()
     missed: tuple[str, ...] = ()
+    given: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +163,7 @@ class Claiming:
             missed = tuple(slug for slug in wanted if slug not in {row["item"] for row in made})
             # What he handed on is another's now: its code is shown to that one only.
             his = tuple(row for row in made if row["person"] == link["person"])
-            return Page("claimed", link, merchant, binding, (), his, missed)
+            return Page("claimed", link, merchant, binding, (), his, missed, len(made) - len(his))
         gone = coupons.gone(tx)
         items = tuple(
             Offered(item, owner, "gone" if slug in gone else "paused" if item.paused or owner.paused else "open")

@@ -235,3 +235,16 @@ def test_a_gift_outlives_a_giver_who_had_himself_forgotten(world, giver, friend)
     page, address = arrive(friend, path)
     answer = friend.send(page, address, address)
     assert answer.status == 303
+
+
+def test_the_givers_claim_page_counts_what_he_gave_and_shows_no_code_of_it(world, giver, friend):
+    _, _, path = make(giver)
+    page, address = arrive(friend, path)
+    new = friend.follow(friend.send(page, address, address)).coupons[0]
+    token = world.runtime.link_keys.token(world.links()[0]["id"])
+    claim = giver.get(f"/c/{token}")
+    assert "1 张已转赠给朋友" in claim.text
+    assert claim.coupons == [giver.soup]
+    assert new not in claim.html
+    assert giver.code not in claim.html
+    assert "/me/privacy" in claim.links

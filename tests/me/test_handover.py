@@ -84,6 +84,7 @@ def test_R052_the_giver_sees_neither_the_new_code_nor_the_coupon(house, use, cod
     assert new not in shown
     assert code not in shown
     assert len(shown) == 1
+    assert page.given == 1
 
 
 def test_R052_taking_twice_is_taking_once_and_others_find_nothing(house, use, code):

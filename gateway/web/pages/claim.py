@@ -230,6 +230,8 @@ class ClaimPages:
             "number": opened.number,
             "zone": directory.zone(link["shop"]),
             "paused": _names(page),
+            "given": page.given,
+            "privacy": customer.to("me.privacy"),
             "mine": customer.to("me.home") if customer.has("me.home") else "",
         }
         return render_template("claim.html", **values), status or _STATUS.get(page.view, 200)
