@@ -118,10 +118,16 @@ class SpoolSettings:
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """The bucket of unverified traffic per source address and channel: `unverified_burst` at once, then a rate."""
+    """The bucket of unverified traffic per source address and channel: `unverified_burst` at once, then a rate.
+
+    `reauth_above_fen`: value-moving acts above it want a password given within five minutes; 0: never. `login_hours`:
+    when a login ends however often it was refreshed.
+    """
 
     unverified_burst: int = _setting(120, whole(1, 1_000_000))
     unverified_per_second: float = _setting(2.0, number(0.01, 1_000_000))
+    reauth_above_fen: int = _setting(100_000, whole(0, 10_000_000_000))
+    login_hours: int = _setting(12, whole(2, 168))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +138,13 @@ class Retention:
     quarantine_days: int = _setting(3, whole(1, 3650))
     audit_days: int = _setting(1095, whole(1, 36_500))
     quarantine_bytes: int = _setting(256 * MIB, whole(MIB, 1024 * 1024 * MIB))
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """`sse_max`: streams that one process keeps open at once; each holds a thread. 0: pages ask again and again."""
+
+    sse_max: int = _setting(8, whole(0, 200))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,5 +173,6 @@ class Config:
     spool: SpoolSettings = SpoolSettings()
     security: Security = Security()
     retention: Retention = Retention()
+    live: Live = Live()
     plugins: Plugins = Plugins()
     log: Log = Log()

@@ -78,6 +78,18 @@ def pair(tx: Tx, ids: IdFactory, random: RandomBytes, shop: str, code: str, now:
     return paired
 
 
+def is_good(tx: Tx, shop: str, code: str, now: datetime) -> bool:
+    """Whether the code is the shop's and still unused. For whoever made it; counts nothing."""
+    return (
+        tx.one(
+            "SELECT 1 AS yes FROM pairings "
+            "WHERE shop = :shop AND digest = :digest AND expires_at > :now AND wrong < :most",
+            {"shop": shop, "digest": _digest(shop, code), "now": to_text(now), "most": MOST_WRONG},
+        )
+        is not None
+    )
+
+
 def known(tx: Tx, shop: str, id_: str, secret: str) -> bool:
     """Whether this is a screen of the shop that nobody has sent away."""
     if not looks_like_token(secret):

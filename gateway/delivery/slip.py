@@ -124,6 +124,11 @@ def note_unknown(tx: Tx, asked: Asked, now: datetime) -> None:
     )
 
 
+def nobody_asked(tx: Tx) -> bool:
+    """Whether there is nothing to settle."""
+    return tx.one("SELECT 1 AS one FROM slip_asks LIMIT 1") is None
+
+
 def settle_asks(tx: Tx, now: datetime, most: int) -> int:
     """What came of the pages that asked too early: a link that none of them showed was told too late; how many went.
 

@@ -91,6 +91,7 @@ EXAMPLES = {
     "retention.quarantine_days": ("2", 2),
     "retention.audit_days": ("400", 400),
     "retention.quarantine_bytes": ("1048576", 1048576),
+    "live.sse_max": ("3", 3),
     "plugins.allow": ('["drainage-adapter-x"]', ("drainage-adapter-x",)),
     "log.level": ("debug", "debug"),
 }

@@ -39,10 +39,10 @@ def test_R204_ten_wrong_tries_and_the_door_is_shut_for_a_while(world, browser):
 
 def test_R072_a_page_that_was_asked_for_comes_after_the_sign_in(world, browser):
     world.user("mia", "manager", merchant="sweets")
-    asked = browser.get("/till/sweets-1")
+    asked = browser.get("/till/sweets-1/clerk")
     assert asked.response.headers["Location"] == "/login"
     login = browser.send(browser.follow(asked), "/login", username="mia", password=PASSWORD)
-    assert browser.follow(login).response.headers["Location"] == "/till/sweets-1"
+    assert browser.follow(login).response.headers["Location"] == "/till/sweets-1/clerk"
 
 
 @pytest.mark.parametrize("name", ["next", "url", "after_login", "continue"])
@@ -121,25 +121,24 @@ def test_R202_a_cookie_of_nonsense_is_nobody(browser, cookie):
     assert browser.get("/redeem").response.headers["Location"] == "/login"
 
 
-PAGES = ("/redeem", "/status", "/till/sweets-1", "/staff")
+PAGES = ("/redeem", "/status", "/till/sweets-1/clerk", "/staff")
 
 
-@pytest.mark.parametrize("path", [*PAGES, "/status/live", "/till/sweets-1/live"])
+@pytest.mark.parametrize("path", [*PAGES, "/status/live", "/till/sweets-1/clerk/live"])
 def test_R072_nobody_sees_a_staff_page(browser, path):
     assert browser.get(path).response.headers["Location"] == "/login"
     part = browser.get(path, headers={"Sec-Fetch-Mode": "cors"})
     assert part.status == 401
 
 
-def test_R072_a_clerk_may_redeem_and_not_undo(world, app):
+def test_R072_a_clerk_may_redeem_and_undoes_nothing_without_a_manager(world, app):
     world.user("cao", "clerk", merchant="sweets")
     browser = Browser(app).sign_in("cao")
     code = world.code()
     page = browser.send(browser.get("/redeem"), "/redeem", "/redeem", code=code)
     assert "已核销" in page.text
-    assert "撤销" not in page.text
     hidden = page.form("/redeem")["hidden"]
     refused = browser.post("/redeem/undo", {**hidden, "code": code, "reason": "mine"})
-    assert (refused.status, refused.h1) == (403, "你没有这个权限")
-    assert "需要：manager。请联系管理员。" in refused.text
+    assert refused.status == 401
+    assert "用户名或密码不对" in refused.text
     assert world.one("SELECT state FROM coupons WHERE code = :code", code=code)["state"] == "redeemed"

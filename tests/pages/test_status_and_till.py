@@ -1,4 +1,4 @@
-"""`/status` and `/till/<shop>`: what they tell, to whom, and that a look costs and changes nothing (R070, R260)."""
+"""`/status`: what it tells, to whom, and that a look costs and changes nothing (R070)."""
 
 from datetime import datetime, timedelta, timezone
 
@@ -175,77 +175,3 @@ def test_R070_how_a_channel_does(world, expected, last, refused, relay, broken):
 )
 def test_R070_the_head_tells_the_worst(states, trouble, head):
     assert worst(states, trouble=trouble) == head
-
-
-# -- till -------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def screen(open_world):
-    return Browser(pages_of(open_world))
-
-
-def test_R260_idle_then_the_newest_link_for_a_minute_then_idle(open_world, screen):
-    assert screen.get("/till/hotpot-1").h1 == "欢迎光临"
-    link_token(open_world, "openid-a", amount_fen=2600)
-    page = screen.get("/till/hotpot-1/live")
-    assert "谢谢惠顾！¥26.00 · 12:05" in page.text
-    assert "用刚才付款的钱包扫码领券" in page.text
-    open_world.clock.move(seconds=60)
-    assert "谢谢惠顾" in screen.get("/till/hotpot-1").text
-    open_world.clock.move(seconds=1)
-    assert screen.get("/till/hotpot-1").h1 == "欢迎光临"
-
-
-def test_R260_the_image_holds_the_links_address_and_its_own_holds_no_token(open_world, screen):
-    token = link_token(open_world, "openid-a")
-    page = screen.get("/till/hotpot-1")
-    (image,) = [value for tag, name, value in page.attributes if (tag, name) == ("img", "src")]
-    assert token not in page.html
-    data, headers = screen.file(image)
-    assert data.startswith(b"\x89PNG")
-    assert headers["Cache-Control"] == "no-store"
-    open_world.clock.move(seconds=61)
-    assert screen.get(image).status == 404
-
-
-def test_R260_opened_on_the_phone_hides_the_code(open_world, screen):
-    token = link_token(open_world, "openid-a")
-    (image,) = [v for tag, name, v in screen.get("/till/hotpot-1").attributes if (tag, name) == ("img", "src")]
-    Browser(pages_of(open_world)).get(f"/c/{token}")
-    open_world.store.write(lambda tx: None)
-    page = screen.get("/till/hotpot-1")
-    assert "已在手机上打开" in page.text
-    assert "<img" not in page.html
-    assert screen.get(image).status == 404
-
-
-def test_R260_claimed_and_other_shops_links_are_not_shown(open_world, screen):
-    open_world.claimed("openid-a")
-    assert screen.get("/till/hotpot-1").h1 == "欢迎光临"
-    link_token(open_world, "openid-b")
-    assert screen.get("/till/sweets-1").h1 == "欢迎光临"
-    assert screen.get("/till/nowhere").status == 404
-
-
-def test_R260_the_newer_of_two_payments_is_shown(open_world, screen):
-    link_token(open_world, "openid-a", amount_fen=1100)
-    open_world.clock.move(seconds=5)
-    link_token(open_world, "openid-b", amount_fen=2200)
-    assert "¥22.00" in screen.get("/till/hotpot-1").text
-
-
-def test_R260_without_the_sandbox_the_screen_is_the_shops_own(world, app):
-    world.user("mia", "clerk", merchant="sweets")
-    world.user("ops", "operator", circle="hillside")
-    mia, ops = Browser(app).sign_in("mia"), Browser(app).sign_in("ops")
-    assert mia.get("/till/sweets-1").status == 200
-    assert [
-        who.get(path).status for who, path in ((mia, "/till/hotpot-1"), (ops, "/till/hotpot-1"), (mia, "/till/x"))
-    ] == [404] * 3
-
-
-def test_R260_live_part_is_small_and_polled_each_second(screen):
-    page = screen.get("/till/hotpot-1")
-    assert 'data-live="/till/hotpot-1/live" data-every="1"' in page.html
-    assert '<meta http-equiv="refresh" content="5">' in page.html
