@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from hashlib import sha256
 from http import HTTPStatus
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from flask import Blueprint, Response, abort, g, make_response, redirect, render_template, request, session
 from werkzeug.wrappers import Response as AnyResponse
 
 from gateway.catalog.directory import Directory, LiveWallet
+from gateway.contract.clock import from_text, to_text
 from gateway.contract.errors import Refused
 from gateway.contract.wallet import Platform
 from gateway.runtime import Runtime
@@ -31,6 +33,8 @@ ALL: Final[tuple[Platform, ...]] = ("wechat", "alipay")
 PHONE: Final = "/sandbox/phone/"
 
 _FAILED: Final = "sign_in_failed"
+_ARRIVED: Final = "sign_in_arrived"
+_A_MOMENT: Final = timedelta(minutes=1)
 _CIRCLE: Final = "circle"
 _OUTSIDE: Final = "outside"
 _KEPT: Final = 4
@@ -65,11 +69,15 @@ def ask(runtime: Runtime, want: Want) -> Customer:
     directory = runtime.directory()
     wallet = _wallet(directory, want)
     visitor = _visitor(runtime)
+    arrived = session.pop(customer.slot(_ARRIVED), None)
     if visitor is not None and (visitor.person or not want.makes) and _fits(directory, visitor, want, wallet):
         return visitor
     if wallet is None:
         abort(outside(runtime, want))
     failed = session.pop(customer.slot(_FAILED), None)
+    if failed is None and _is_just_back(arrived, want, runtime.clock()):
+        # He comes from there this moment and is asked again: whatever the reason, not once more by itself.
+        failed = "nobody"
     if failed is not None or request.method not in {"GET", "HEAD"}:
         abort(_confirm(want, str(failed or "")))
     return _leave_for(runtime, wallet, want)
@@ -123,6 +131,7 @@ class WalletPages:
             session.pop(customer.slot(_FAILED), None)
             customer.enter(arrival.person, hop.platform, hop.circle, g.now, hop.channel)
             session[customer.slot(_CIRCLE)] = hop.circle
+            session[customer.slot(_ARRIVED)] = [hop.target, to_text(g.now)]
         return redirect(hop.target, 302)
 
     def shown_image(self, key: str) -> Response:
@@ -150,6 +159,14 @@ def wallet_blueprint(runtime: Runtime) -> Blueprint:
     add("/wallet/shown/<key>.png", "shown_image", pages.shown_image)
     add("/wallet/stand-in/<key>", "stand_in", pages.stand_in)
     return blueprint
+
+
+def _is_just_back(arrived: Any, want: Want, now: datetime) -> bool:
+    """Whether he came back from his wallet to this very page, a moment ago."""
+    if not isinstance(arrived, list):
+        return False
+    target, at = arrived
+    return bool(target == want.target and now - from_text(at) < _A_MOMENT)
 
 
 def _visitor(runtime: Runtime) -> Customer | None:
