@@ -248,3 +248,18 @@ def test_the_givers_claim_page_counts_what_he_gave_and_shows_no_code_of_it(world
     assert new not in claim.html
     assert giver.code not in claim.html
     assert "/me/privacy" in claim.links
+
+
+def test_the_givers_live_part_is_the_same_until_something_happens(world, giver, friend):
+    _, where, path = make(giver)
+    first = giver.get(f"{where}/live")
+    tag = {"If-None-Match": first.response.headers["ETag"]}
+    assert giver.get(where).html.count(first.html.strip()) == 1
+    world.clock.move(minutes=1)
+    assert giver.get(f"{where}/live", headers=tag).status == 304
+    page, address = arrive(friend, path)
+    friend.send(page, address, address)
+    after = giver.get(f"{where}/live", headers=tag)
+    assert after.status == 200
+    assert "朋友已收下" in after.text
+    assert path not in after.html

@@ -289,3 +289,24 @@ def test_taking_back_against_taking_has_one_winner(house, use, code, store_url, 
         assert (state, said["take"]) == ("taken_back", "not_found")
         assert coupon(house, code)["state"] == "claimed"
     assert Counter(row["state"] for row in house.all("SELECT state FROM handovers")) == {state: 1}
+
+
+def test_the_worker_gives_back_what_nobody_took(tmp_path):
+    from gateway.app import build_relay, build_spool
+    from gateway.relay import Guard
+    from gateway.worker import Worker
+    from tests.me.conftest import MINE
+    from tests.support.world import World
+
+    world = World(tmp_path, catalog=MINE)
+    code = world.claimed("openid-a").codes["bowl-5off"]
+    person = world.person_of("first-1")
+    world.runtime.handing_over.make(world.runtime.directory(), code, person, world.clock())
+    worker = Worker(world.runtime, build_relay(world.runtime, Guard(())), build_spool(world.runtime))
+    worker.pass_once()
+    assert world.one("SELECT state FROM coupons WHERE code = :c", c=code)["state"] == "reserved"
+    world.clock.move(days=handover.GIFT_DAYS)
+    worker.finish_due()
+    assert world.one("SELECT state FROM coupons WHERE code = :c", c=code)["state"] == "claimed"
+    assert world.one("SELECT state FROM handovers")["state"] == "lapsed"
+    world.close()
