@@ -184,6 +184,38 @@ def expire(tx: Tx, coupon: Row, now: datetime) -> bool:
     return changed
 
 
+def hold(tx: Tx, code: str) -> bool:
+    """Keep an unused coupon for a scan that is not settled; False when it is not unused."""
+    return bool(
+        tx.run("UPDATE coupons SET state = 'reserved' WHERE code = :code AND state = 'claimed'", {"code": code})
+    )
+
+
+def let_go(tx: Tx, code: str) -> bool:
+    """Undo `hold`; False when the coupon is held no more, for it ran out or was withdrawn."""
+    return bool(
+        tx.run("UPDATE coupons SET state = 'claimed' WHERE code = :code AND state = 'reserved'", {"code": code})
+    )
+
+
+def revive(tx: Tx, code: str, at: datetime) -> bool:
+    """A coupon that ran out was used before it did, as is told now: it is unused again, its budget reserved again.
+
+    False, and nothing done, when it had not run out after `at`, or its budget has been given to others.
+    """
+    coupon = tx.one(
+        "SELECT origin, item FROM coupons WHERE code = :code AND state = 'expired' AND valid_to > :at",
+        {"code": code, "at": to_text(at)},
+    )
+    if coupon is None or not budget.take_again(tx, coupon["origin"], coupon["item"]):
+        return False
+    tx.run(
+        "UPDATE coupons SET state = 'claimed', closed_at = NULL, closed_reason = NULL WHERE code = :code",
+        {"code": code},
+    )
+    return True
+
+
 def _close(tx: Tx, code: str, now: datetime, state: str, reason: str) -> bool:
     return bool(
         tx.run(

@@ -26,11 +26,17 @@ REVERSIBLE_FOR: Final = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class Clerk:
-    """Who stands at the till. `merchants` None: every merchant (an operator of all circles)."""
+    """Who stands at the till. `merchants` None: every merchant (an operator of all circles).
+
+    `most_fen`: what he may move without having given his password just now (R205), None for any value; `device_of`:
+    whose till he does it at, where it is not his own.
+    """
 
     name: str
     merchants: frozenset[str] | None
     request_id: str | None = None
+    most_fen: int | None = None
+    device_of: str | None = None
 
     def serves(self, merchant: str) -> bool:
         """Whether coupons of this merchant are his business."""
@@ -61,52 +67,63 @@ class Redeeming:
         """Use a coupon; the coupon as the API shows it, the same for the same `key` (one scan).
 
         Raises Refused: `no_such_coupon` 404, `wrong_merchant` 403, `expired` 410, and with 409 `already_redeemed`
-        (`redeemed`: when and where), `void`, `not_yet_valid`, `reserved`, `below_minimum`, `idempotency_key_reused`.
+        (`redeemed`: when and where), `void`, `not_yet_valid`, `reserved`, `below_minimum`, `idempotency_key_reused`;
+        `reauthentication_required` 401 (`limit_fen`).
+        """
+        return self.store.write(lambda tx: self.redeem_in(tx, code, clerk, key, bill, now))
+
+    def redeem_in(
+        self, tx: Tx, code: str, clerk: Clerk, key: str, bill: Bill, now: datetime, at: datetime | None = None
+    ) -> dict[str, Any]:
+        """`redeem` within a transaction of the caller's; whatever is refused has changed nothing in it.
+
+        `at`: when the scan was made, where that was earlier than now: the coupon is judged by it, and keeps it.
         """
         wanted = sha256(json.dumps([normalise(code), bill.amount_fen, bill.transaction_id, bill.shop]).encode())
         scope = f"redeem:{clerk.name}"
 
-        def use(tx: Tx) -> dict[str, Any]:
-            tx.lock(f"request:{scope}:{key}")
-            known = tx.one(
-                "SELECT digest, answer FROM idempotency WHERE scope = :scope AND key = :key",
-                {"scope": scope, "key": key},
-            )
-            if known is not None:
-                if bytes(known["digest"]) != wanted.digest():
-                    raise Refused("idempotency_key_reused", 409)
-                answer = dict(json.loads(known["answer"]))
-                # Two tokens may bear one name: what one was answered is told to nobody out of its scope.
-                if not clerk.serves(answer["merchant"]):
-                    raise Refused("wrong_merchant", 403, merchant=answer["merchant"])
-                return answer
-            answer = self._use(tx, code, clerk, key, bill, now)
-            tx.run(
-                "INSERT INTO idempotency (scope, key, digest, status, answer, created_at) "
-                "VALUES (:scope, :key, :digest, 200, :answer, :now)",
-                {
-                    "scope": scope,
-                    "key": key,
-                    "digest": wanted.digest(),
-                    "answer": json.dumps(answer),
-                    "now": to_text(now),
-                },
-            )
+        tx.lock(f"request:{scope}:{key}")
+        known = tx.one(
+            "SELECT digest, answer FROM idempotency WHERE scope = :scope AND key = :key",
+            {"scope": scope, "key": key},
+        )
+        if known is not None:
+            if bytes(known["digest"]) != wanted.digest():
+                raise Refused("idempotency_key_reused", 409)
+            answer = dict(json.loads(known["answer"]))
+            # Two tokens may bear one name: what one was answered is told to nobody out of its scope.
+            if not clerk.serves(answer["merchant"]):
+                raise Refused("wrong_merchant", 403, merchant=answer["merchant"])
             return answer
+        answer = self._use(tx, code, clerk, key, bill, now, at or now)
+        tx.run(
+            "INSERT INTO idempotency (scope, key, digest, status, answer, created_at) "
+            "VALUES (:scope, :key, :digest, 200, :answer, :now)",
+            {
+                "scope": scope,
+                "key": key,
+                "digest": wanted.digest(),
+                "answer": json.dumps(answer),
+                "now": to_text(now),
+            },
+        )
+        return answer
 
-        return self.store.write(use)
-
-    def _use(self, tx: Tx, code: str, clerk: Clerk, key: str, bill: Bill, now: datetime) -> dict[str, Any]:
+    def _use(
+        self, tx: Tx, code: str, clerk: Clerk, key: str, bill: Bill, now: datetime, at: datetime
+    ) -> dict[str, Any]:
         if bill.transaction_id is not None:
             # The payment may be coming in at this moment; whichever of the two is later sees the other.
             inbox.lock_transaction(tx, bill.transaction_id)
         coupon = _coupon(tx, code, clerk)
-        _usable(tx, coupon, bill, now)
+        _usable(tx, coupon, bill, at)
+        discount = coupons.discount_fen(coupon, bill.amount_fen)
+        _bounded(clerk, discount)
         if not tx.run(
             "UPDATE coupons SET state = 'redeemed' WHERE code = :code AND state = 'claimed'", {"code": coupon["code"]}
         ):
             # Somebody was quicker between the look and the use: his deed is the reason that is told.
-            _usable(tx, _coupon(tx, code, clerk), bill, now)
+            _usable(tx, _coupon(tx, code, clerk), bill, at)
             raise Refused("already_redeemed", 409)
         payment = None
         if bill.transaction_id is not None:
@@ -124,15 +141,16 @@ class Redeeming:
                 "key": key,
                 "by": clerk.name,
                 "shop": bill.shop,
-                "at": to_text(now),
-                "discount": coupons.discount_fen(coupon, bill.amount_fen),
+                "at": to_text(at),
+                "discount": discount,
                 "amount": bill.amount_fen,
                 "transaction": bill.transaction_id,
                 "payment": payment["id"] if payment is not None else None,
             },
         )
         budget.consume(tx, coupon["origin"], coupon["item"])
-        _audit(tx, now, clerk, "coupon.redeem", coupon["code"], {"state": "claimed"}, {"state": "redeemed"})
+        told = {"scanned_at": to_text(at)} if at != now else {}
+        _audit(tx, now, clerk, "coupon.redeem", coupon["code"], {"state": "claimed"}, {"state": "redeemed", **told})
         after = coupons.by_code(tx, coupon["code"])
         assert after is not None  # it was there a moment ago in this transaction
         return coupons.as_json(tx, after, now)
@@ -141,7 +159,8 @@ class Redeeming:
         """Undo a redemption (R062): the coupon is `claimed` again, its budget reserved again.
 
         Where the payment that gave it came back meanwhile, it is `void` instead, and the loss is undone (R061).
-        Raises Refused: `no_such_coupon` 404, `wrong_merchant` 403, with 409 `not_redeemed`, `too_late`.
+        Raises Refused: `no_such_coupon` 404, `wrong_merchant` 403, with 409 `not_redeemed`, `too_late`;
+        `reauthentication_required` 401 (`limit_fen`).
         """
 
         def undo(tx: Tx) -> dict[str, Any]:
@@ -154,6 +173,7 @@ class Redeeming:
                 raise Refused("not_redeemed", 409)
             if now - from_text(used["at"]) > REVERSIBLE_FOR:
                 raise Refused("too_late", 409)
+            _bounded(clerk, used["discount_fen"])
             if not tx.run(
                 "UPDATE redemptions SET reversed_at = :now, reversed_by = :by, reason = :reason "
                 "WHERE id = :id AND reversed_at IS NULL",
@@ -166,6 +186,8 @@ class Redeeming:
             if again["state"] == "void":
                 refunds.undo_loss(tx, self.ids, now, again, used)
             after = {"state": again["state"], "reason": reason}
+            if clerk.device_of is not None:
+                after["device_of"] = clerk.device_of
             _audit(tx, now, clerk, "coupon.reverse", coupon["code"], {"state": "redeemed"}, after)
             return coupons.as_json(tx, again, now)
 
@@ -196,6 +218,11 @@ def _usable(tx: Tx, coupon: Row, bill: Bill, now: datetime) -> None:
         raise Refused("not_yet_valid", 409)
     if bill.amount_fen is not None and bill.amount_fen < coupon["min_spend_fen"]:
         raise Refused("below_minimum", 409, min_spend_fen=coupon["min_spend_fen"])
+
+
+def _bounded(clerk: Clerk, fen: int) -> None:
+    if clerk.most_fen is not None and fen > clerk.most_fen:
+        raise Refused("reauthentication_required", 401, limit_fen=clerk.most_fen)
 
 
 def _audit(

@@ -15,24 +15,32 @@ from gateway.auth import tokens, users
 from gateway.auth.passwords import Hasher, check_strength, one_time_password
 from gateway.auth.principal import Principal, TokenKind, check_scope
 from gateway.auth.throttle import LOGIN, login_subject
-from gateway.auth.tokens import API_DAYS, Holder, Issued, TokenKeys
+from gateway.auth.tokens import API_DAYS, LIFETIME, Holder, Issued, TokenKeys
 from gateway.contract.clock import from_text, to_text
 from gateway.contract.errors import Refused
 from gateway.contract.ids import IdFactory, RandomBytes
 from gateway.contract.store import Row, Store, Tx
 
 MOST_DAYS: Final = 3650
+RECENT: Final = timedelta(minutes=5)
+"""How long a password that was given counts as given just now (R205)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """The use cases; their parts are shared by all threads of a process."""
+    """The use cases; their parts are shared by all threads of a process.
+
+    `reauth_above_fen`: from which value on a recent password is asked for, 0 never; `longest_login`: when a login ends
+    however often it was refreshed.
+    """
 
     store: Store
     keys: TokenKeys
     hasher: Hasher
     ids: IdFactory
     random: RandomBytes
+    reauth_above_fen: int = 0
+    longest_login: timedelta = timedelta(hours=12)
 
     # -- whoever asks -----------------------------------------------------------------------------------------------
 
@@ -64,7 +72,9 @@ class Accounts:
         def enter(tx: Tx) -> Issued | None:
             current = _unchanged(tx, user)
             LOGIN.uncount(tx, now, login_subject(name, address))
-            return None if current["must_change"] else self._issue(tx, now, kind, _holder(current))
+            if current["must_change"]:
+                return None
+            return self._issue(tx, now, kind, _holder(current), confirmed_at=to_text(now))
 
         issued = self.store.write(enter)
         if issued is None:
@@ -78,7 +88,8 @@ class Accounts:
     def refresh(self, principal: Principal, now: datetime) -> Issued:
         """A new token for the old one, which is dead from then on; of two at once one wins.
 
-        A login or session begins anew; an API token keeps the end that it was made with. Raises Refused `unauthorized`.
+        A login lives another two hours, but never beyond `longest_login` after its password; an API token keeps the end
+        that it was made with. Raises Refused `unauthorized`.
         """
 
         def swap(tx: Tx) -> Issued:
@@ -86,8 +97,16 @@ class Accounts:
             if row is None or not tokens.revoke(tx, principal.token_id, now):
                 raise tokens.unauthorized()
             holder = Holder(row["name"], row["role"], row["circle"], row["merchant"], row["user_name"])
-            expires_at = from_text(row["expires_at"]) if row["kind"] == "api" else None
-            return self._issue(tx, now, row["kind"], holder, expires_at)
+            begun_at = row["begun_at"] or row["created_at"]
+            end = from_text(begun_at) + self.longest_login
+            if row["kind"] == "api":
+                end = from_text(row["expires_at"])
+            elif end <= now:
+                raise tokens.unauthorized()
+            else:
+                end = min(end, now + LIFETIME[row["kind"]])
+            confirmed_at = row["confirmed_at"]
+            return self._issue(tx, now, row["kind"], holder, end, begun_at=begun_at, confirmed_at=confirmed_at)
 
         return self.store.write(swap)
 
@@ -108,6 +127,51 @@ class Accounts:
             audit.record(tx, now, name, "user.password", name, after={"tokens_ended": ended})
 
         self.store.write(change)
+
+    # -- a password once more (R205) --------------------------------------------------------------------------------
+
+    def most_without_password(self, principal: Principal, now: datetime) -> int | None:
+        """The value in fen that this caller may move as he stands; None where nothing bounds him."""
+        given = principal.confirmed_at
+        recent = given is not None and timedelta(0) <= now - from_text(given) <= RECENT
+        return None if recent or not self.reauth_above_fen else self.reauth_above_fen
+
+    def reauthenticate(self, principal: Principal, name: str, password: str, address: str, now: datetime) -> datetime:
+        """Note that a password was given for the token that is asked with; until when that counts.
+
+        A user's token takes his own password; a program's that of a user who may do all that it may, which is audited.
+        Raises Refused: `unauthorized` (401), `too_many` (429, `retry_after_s`), `busy` (503).
+        """
+        user = self._known(name, password, address, now)
+
+        def note(tx: Tx) -> None:
+            current = _unchanged(tx, user)
+            row = tokens.find(tx, principal.token_id)
+            if row is None or not _vouches(current, row) or not tokens.confirm(tx, principal.token_id, now):
+                raise tokens.unauthorized()
+            LOGIN.uncount(tx, now, login_subject(name, address))
+            if row["user_name"] is None:
+                audit.record(tx, now, name, "token.confirm", principal.token_id, after={"name": row["name"]})
+
+        self.store.write(note)
+        return now + RECENT
+
+    def vouch(self, name: str, password: str, address: str, now: datetime) -> Principal:
+        """Whoever has this password, for one act on somebody else's device; he is not signed in there.
+
+        Raises Refused: `unauthorized` (401), `too_many` (429, `retry_after_s`), `busy` (503).
+        """
+        user = self._known(name, password, address, now)
+
+        def check(tx: Tx) -> Row:
+            current = _unchanged(tx, user)
+            if current["must_change"]:
+                raise tokens.unauthorized()
+            LOGIN.uncount(tx, now, login_subject(name, address))
+            return current
+
+        found = self.store.write(check)
+        return Principal(name, "session", found["role"], found["circle"], found["merchant"], "", to_text(now))
 
     def _known(self, name: str, password: str, address: str, now: datetime) -> Row:
         """The user who has this password. Counts the try before anything is hashed."""
@@ -196,9 +260,28 @@ class Accounts:
         return self.store.read(tokens.api_tokens)
 
     def _issue(
-        self, tx: Tx, now: datetime, kind: TokenKind, holder: Holder, expires_at: datetime | None = None
+        self,
+        tx: Tx,
+        now: datetime,
+        kind: TokenKind,
+        holder: Holder,
+        expires_at: datetime | None = None,
+        *,
+        begun_at: str | None = None,
+        confirmed_at: str | None = None,
     ) -> Issued:
-        return tokens.issue(tx, self.ids, self.random, self.keys, now, kind, holder, expires_at)
+        return tokens.issue(
+            tx,
+            self.ids,
+            self.random,
+            self.keys,
+            now,
+            kind,
+            holder,
+            expires_at,
+            begun_at=begun_at,
+            confirmed_at=confirmed_at,
+        )
 
 
 def _unchanged(tx: Tx, user: Row) -> Row:
@@ -211,3 +294,13 @@ def _unchanged(tx: Tx, user: Row) -> Row:
 
 def _holder(user: Row) -> Holder:
     return Holder(user["name"], user["role"], user["circle"], user["merchant"], user["name"])
+
+
+def _vouches(user: Row, token: Row) -> bool:
+    """Whether this user's password may be given for this token: his own, or a program's of no more than his scope."""
+    if user["must_change"]:
+        return False
+    if token["user_name"] is not None:
+        return bool(token["user_name"] == user["name"])
+    as_user = Principal(user["name"], "session", user["role"], user["circle"], user["merchant"], "")
+    return as_user.may(token["role"]) and all(user[bound] in {None, token[bound]} for bound in ("circle", "merchant"))

@@ -27,7 +27,8 @@ USER_ROLES: Final = tuple(_RANK)
 class Principal:
     """Whoever holds a good token. `circle` and `merchant` bound what he sees; None where the role has no such bound.
 
-    `name` is what audit rows and redemptions say: the user's name, or the API token's.
+    `name` is what audit rows and redemptions say: the user's name, or the API token's. `confirmed_at`: when a password
+    was last given for this token, in the store's text.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Principal:
     circle: str | None
     merchant: str | None
     token_id: str
+    confirmed_at: str | None = None
 
     def may(self, role: Role) -> bool:
         """Whether he may do what is open to `role`. False for a role unknown to this version."""

@@ -36,7 +36,10 @@ LIFETIME: Final[Mapping[TokenKind, timedelta]] = {
 _LONGEST: Final = 2000
 _SKEW: Final = timedelta(minutes=10)
 _USED_EVERY: Final = timedelta(hours=1)
-_SHOWN: Final = "id, kind, user_name, name, role, circle, merchant, created_at, expires_at, revoked_at, last_used_at"
+_SHOWN: Final = (
+    "id, kind, user_name, name, role, circle, merchant, created_at, expires_at, revoked_at, last_used_at, begun_at, "
+    "confirmed_at"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +82,15 @@ def issue(
     kind: TokenKind,
     holder: Holder,
     expires_at: datetime | None = None,
+    *,
+    begun_at: str | None = None,
+    confirmed_at: str | None = None,
 ) -> Issued:
-    """Make a token and its row. It ends at `expires_at`, by default after its kind's lifetime."""
+    """Make a token and its row. It ends at `expires_at`, by default after its kind's lifetime.
+
+    `begun_at`: when the chain of tokens that it continues began, by default now; `confirmed_at`: when its holder last
+    gave a password.
+    """
     id_ = ids.new("tk", now)
     expires_at = from_text(to_text(expires_at or now + LIFETIME[kind]))
     claims = {
@@ -95,8 +105,9 @@ def issue(
     body = PREFIX + _base64(json.dumps(claims, separators=(",", ":"), ensure_ascii=False).encode())
     text = f"{body}.{_base64(hmac_sha256(keys.keys[keys.active], body.encode()))}"
     tx.run(
-        "INSERT INTO tokens (id, digest, kind, user_name, name, role, circle, merchant, created_at, expires_at) "
-        "VALUES (:id, :digest, :kind, :user, :name, :role, :circle, :merchant, :now, :expires)",
+        "INSERT INTO tokens (id, digest, kind, user_name, name, role, circle, merchant, created_at, expires_at, "
+        "begun_at, confirmed_at) VALUES (:id, :digest, :kind, :user, :name, :role, :circle, :merchant, :now, "
+        ":expires, :begun, :confirmed)",
         {
             "id": id_,
             "digest": token_digest(text),
@@ -108,6 +119,8 @@ def issue(
             "merchant": holder.merchant,
             "now": to_text(now),
             "expires": to_text(expires_at),
+            "begun": begun_at or to_text(now),
+            "confirmed": confirmed_at,
         },
     )
     return Issued(id_, expires_at, text)
@@ -121,7 +134,7 @@ def authenticate(tx: Tx, keys: TokenKeys, text: str, now: datetime, kinds: Colle
     claims = _claims(keys, text)
     row = tx.one(
         "SELECT t.id, t.digest, t.kind, t.name, t.user_name, t.role, t.circle, t.merchant, t.expires_at, t.revoked_at, "
-        "u.name AS known, u.role AS user_role, u.circle AS user_circle, u.merchant AS user_merchant, "
+        "t.confirmed_at, u.name AS known, u.role AS user_role, u.circle AS user_circle, u.merchant AS user_merchant, "
         "u.disabled, u.must_change FROM tokens t LEFT JOIN users u ON u.name = t.user_name WHERE t.id = :id",
         {"id": str(claims["jti"])},
     )
@@ -133,12 +146,16 @@ def authenticate(tx: Tx, keys: TokenKeys, text: str, now: datetime, kinds: Colle
     if over or row["revoked_at"] is not None or made_at > (now + _SKEW).timestamp():
         raise unauthorized()
     if row["user_name"] is None:
-        return Principal(row["name"], row["kind"], row["role"], row["circle"], row["merchant"], row["id"])
+        return _principal(row, row["role"], row["circle"], row["merchant"])
     if row["known"] is None or row["disabled"]:
         raise unauthorized()
     if row["must_change"]:
         raise Refused("password_change_required", 403, "set a password of your own first")
-    return Principal(row["name"], row["kind"], row["user_role"], row["user_circle"], row["user_merchant"], row["id"])
+    return _principal(row, row["user_role"], row["user_circle"], row["user_merchant"])
+
+
+def _principal(row: Row, role: str, circle: str | None, merchant: str | None) -> Principal:
+    return Principal(row["name"], row["kind"], role, circle, merchant, row["id"], row["confirmed_at"])
 
 
 def revoke(tx: Tx, token_id: str, now: datetime) -> bool:
@@ -146,6 +163,16 @@ def revoke(tx: Tx, token_id: str, now: datetime) -> bool:
     return bool(
         tx.run(
             "UPDATE tokens SET revoked_at = :now WHERE id = :id AND revoked_at IS NULL",
+            {"now": to_text(now), "id": token_id},
+        )
+    )
+
+
+def confirm(tx: Tx, token_id: str, now: datetime) -> bool:
+    """Note that a password was just given for a token; False when there is none or it was ended."""
+    return bool(
+        tx.run(
+            "UPDATE tokens SET confirmed_at = :now WHERE id = :id AND revoked_at IS NULL",
             {"now": to_text(now), "id": token_id},
         )
     )

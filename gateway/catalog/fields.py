@@ -71,7 +71,7 @@ FIELDS: Final[Mapping[specs.KindName, Mapping[str, Check]]] = {
         "binding": one_of("oauth", "bearer"),
         "welcome_item": _or_empty(SLUG),
     },
-    "merchant": {"circle": SLUG, "name": _NAME, "paused": flag()},
+    "merchant": {"circle": SLUG, "name": _NAME, "paused": flag(), "confirm_first": flag()},
     "shop": {"merchant": SLUG, "name": _NAME, "timezone": _zone},
     "channel": {
         "merchant": SLUG,

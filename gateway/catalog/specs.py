@@ -35,12 +35,13 @@ class Circle:
 
 @dataclass(frozen=True, slots=True)
 class Merchant:
-    """A payee (收款端) and owner of items."""
+    """A payee (收款端) and owner of items. `confirm_first`: his tills show a coupon before they use it."""
 
     slug: str
     circle: str
     name: str
     paused: bool = False
+    confirm_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,32 @@ def give_back(tx: Tx, origin: str, item: str) -> None:
     _settle(tx, origin, item, "reserved", "returned")
 
 
+def take_again(tx: Tx, origin: str, item: str) -> bool:
+    """What was returned for this item is reserved once more; False, and nothing done, where no room is left for it."""
+    holds = tx.all(
+        "SELECT budget, fen FROM budget_holds WHERE origin = :origin AND item = :item AND state = 'returned' "
+        "ORDER BY budget",
+        {"origin": origin, "item": item},
+    )
+    for position, hold in enumerate(holds):
+        if not tx.run(
+            "UPDATE budgets SET reserved_fen = reserved_fen + :fen "
+            "WHERE name = :name AND reserved_fen + consumed_fen + :fen <= total_fen",
+            {"name": hold["budget"], "fen": hold["fen"]},
+        ):
+            for earlier in holds[:position]:
+                tx.run(
+                    "UPDATE budgets SET reserved_fen = reserved_fen - :fen WHERE name = :name",
+                    {"name": earlier["budget"], "fen": earlier["fen"]},
+                )
+            return False
+    tx.run(
+        "UPDATE budget_holds SET state = 'reserved' WHERE origin = :origin AND item = :item AND state = 'returned'",
+        {"origin": origin, "item": item},
+    )
+    return True
+
+
 def unspend(tx: Tx, origin: str, item: str) -> None:
     """A redemption was reversed: what was spent is reserved again."""
     _settle(tx, origin, item, "consumed", "reserved")

@@ -25,6 +25,10 @@ TABLE = {
     ("GET", "/api/v1/coupons/<code>"): FROM_CLERK,
     ("POST", "/api/v1/coupons/<code>/redeem"): FROM_CLERK,
     ("POST", "/api/v1/coupons/<code>/reverse"): FROM_MANAGER,
+    ("POST", "/api/v1/scans"): FROM_CLERK,
+    ("GET", "/api/v1/scans/conflicts"): FROM_CLERK,
+    ("POST", "/api/v1/scans/<nonce>/acknowledge"): FROM_MANAGER,
+    ("POST", "/api/v1/reauthenticate"): ANY,
     ("POST", "/api/v1/logout"): ANY,
     ("POST", "/api/v1/refresh"): ANY,
     ("POST", "/api/v1/notifications"): {"integrator"},
@@ -52,7 +56,9 @@ def test_R072_every_route_for_every_role(sandbox_world, says, method, path, role
     client = sandbox_world.client(None if role == "nobody" else role)
     address = path.replace("<transaction_id>", "T").replace("<person_id>", "p_x").replace("<order_id>", "o_x")
     response = client.open(
-        address.replace("<code>", "H7KQ2M9WXT4B5"), method=method, json={} if method == "POST" else None
+        address.replace("<code>", "H7KQ2M9WXT4B5").replace("<nonce>", "nonce-000000000001"),
+        method=method,
+        json={} if method == "POST" else None,
     )
     if allowed is OPEN:
         assert response.status_code in {200, 422}

@@ -9,12 +9,12 @@ from flask import Blueprint
 from gateway.auth.tokens import Issued
 from gateway.contract.clock import to_text
 from gateway.web.api.guard import caller_address, principal
-from gateway.web.api.models import Login, PasswordChange, TokenMade
+from gateway.web.api.models import Login, PasswordChange, Reauthenticate, Reauthenticated, TokenMade
 from gateway.web.api.surface import Surface
 
 
 def access_blueprint(surface: Surface) -> Blueprint:
-    """`/login`, `/logout`, `/refresh`, `/password`."""
+    """`/login`, `/logout`, `/refresh`, `/reauthenticate`, `/password`."""
     blueprint = Blueprint("access", __name__)
     runtime = surface.runtime
 
@@ -45,6 +45,14 @@ def access_blueprint(surface: Surface) -> Blueprint:
             json.username, json.password, json.new_password, caller_address(runtime), runtime.clock()
         )
         return "", 204
+
+    @blueprint.post("/reauthenticate")
+    @surface.operation("any", "access", Reauthenticated, refusals=(429,))
+    def reauthenticate(json: Reauthenticate) -> dict[str, Any]:
+        """Give a password for the token of this call; for five minutes it may move values of any size."""
+        now = runtime.clock()
+        until = runtime.accounts.reauthenticate(principal(), json.username, json.password, caller_address(runtime), now)
+        return {"until": to_text(until)}
 
     def told(issued: Issued) -> dict[str, Any]:
         return {"token": issued.text, "expires_at": to_text(issued.expires_at)}

@@ -1,4 +1,4 @@
-"""Coupons at the till: look, use, take back (R060, R062)."""
+"""Coupons at the till: look, use, take back, merge scans kept without a line (R060, R062, R064)."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from flask import Blueprint, request
 
 from gateway.auth.throttle import UNKNOWN_CODE
 from gateway.contract.errors import Refused
+from gateway.offline import Offline, Settled
 from gateway.redeeming import Bill, Clerk
 from gateway.runtime import Runtime
 from gateway.web.api.guard import name_request, principal
-from gateway.web.api.models import Coupon, RedeemBill, Reversal
+from gateway.web.api.models import Conflicts, Coupon, KeptScans, RedeemBill, Reversal, ScansSettled
 from gateway.web.api.surface import Surface
 
 _KEY: Final = re.compile(r"[!-~]{1,200}\Z", re.ASCII)
 
 
 def coupons_blueprint(surface: Surface) -> Blueprint:
-    """`/coupons/<code>` and what can be done with it."""
+    """`/coupons/<code>`, `/scans`, and what can be done with them."""
     blueprint = Blueprint("coupons", __name__)
     runtime = surface.runtime
 
@@ -50,12 +51,52 @@ def coupons_blueprint(surface: Surface) -> Blueprint:
             runtime, lambda: runtime.redeeming.reverse(code, _clerk(runtime), json.reason, runtime.clock())
         )
 
+    offline = Offline(runtime.store, runtime.redeeming)
+
+    @blueprint.post("/scans")
+    @surface.operation("clerk", "coupons", ScansSettled, refusals=(404, 429))
+    def scans(json: KeptScans) -> dict[str, Any]:
+        """Merge scans that a till made without a line: each nonce is settled once, nothing is used twice."""
+        kept = json.as_scans(lambda slug: _bill(runtime, RedeemBill(shop=slug)).shop)
+        token, place = principal().token_id, principal().merchant
+        done = offline.merge(kept, json.sent_at, _clerk(runtime), place, token, runtime.clock())
+        return {"results": [_settled(one) for one in done]}
+
+    @blueprint.get("/scans/conflicts")
+    @surface.operation("clerk", "coupons", Conflicts)
+    def scan_conflicts() -> dict[str, Any]:
+        """Kept scans that did not go through and that no manager has looked at."""
+        listed = offline.conflicts(_clerk(runtime))
+        more = ("tail", "by", "merged_at")
+        return {"items": [{**_settled(one), **{name: getattr(one, name) for name in more}} for one in listed]}
+
+    @blueprint.post("/scans/<nonce>/acknowledge")
+    @surface.operation("manager", "coupons", status=204, refusals=(404,))
+    def scan_acknowledge(nonce: str) -> tuple[str, int]:
+        """Take a conflict from the list: it was looked at."""
+        offline.acknowledge(nonce, _clerk(runtime), runtime.clock())
+        return "", 204
+
     return blueprint
+
+
+def _settled(one: Settled) -> dict[str, Any]:
+    first = one.first
+    return {
+        "nonce": one.nonce,
+        "outcome": one.outcome,
+        "reason": one.reason,
+        "at": one.at,
+        "shop": one.shop,
+        "redeemed": {"at": first.at, "shop": first.shop, "by": first.by} if first is not None else None,
+        "merchant": one.owner,
+    }
 
 
 def _clerk(runtime: Runtime) -> Clerk:
     who = principal()
-    return Clerk(who.name, who.merchants(runtime.directory()), name_request(runtime))
+    most_fen = runtime.accounts.most_without_password(who, runtime.clock())
+    return Clerk(who.name, who.merchants(runtime.directory()), name_request(runtime), most_fen)
 
 
 def _bill(runtime: Runtime, json: RedeemBill) -> Bill:

@@ -38,6 +38,10 @@ MESSAGES: Final[Mapping[str, tuple[str, str]]] = {
         "Replace the one-time password first: POST /api/v1/password.",
         "请先修改一次性密码。",
     ),
+    "reauthentication_required": (
+        "Above `limit_fen` a password given within five minutes is wanted: POST /api/v1/reauthenticate, then again.",
+        "超过 limit_fen 需在五分钟内重新输入密码: POST /api/v1/reauthenticate。",
+    ),
     "refused": ("The notification was refused; `reason` tells why. Nothing was tagged.", "通知未通过校验。"),
     "reserved": ("The coupon is held by a gift or an offline scan that is not settled.", "此券已被预留。"),
     "sold_out": ("Not enough are left.", "库存不足。"),

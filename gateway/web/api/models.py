@@ -5,13 +5,25 @@ Request models refuse unknown fields. Whole numbers may be written `1` or `1.0`,
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime, timezone
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+)
 
 from gateway.auth.passwords import SHORTEST
 from gateway.contract.money import MAX_FEN
+from gateway.offline import MOST, Scan
 from gateway.orders import MOST_UNITS
+from gateway.redeeming import Bill
 
 
 def _whole(value: Any) -> Any:
@@ -20,11 +32,19 @@ def _whole(value: Any) -> Any:
     return int(value)
 
 
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(timezone.utc)
+    except OverflowError:
+        raise ValueError("must be a time of this age") from None
+
+
 # Field before the validator: after it the document loses the bounds.
 Amount = Annotated[int, Field(ge=0, le=MAX_FEN), BeforeValidator(_whole)]
 Quantity = Annotated[int, Field(ge=1, le=MOST_UNITS), BeforeValidator(_whole)]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Secret = Annotated[str, Field(max_length=1000)]
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 # Its length is checked by the rule for passwords, which has a code of its own.
 NewPassword = Annotated[str, WithJsonSchema({"type": "string", "minLength": SHORTEST, "maxLength": 1000})]
 
@@ -245,6 +265,59 @@ class Reversal(Body):
     reason: Text
 
 
+class KeptScan(Body):
+    """One scan that a till made without a line: a random nonce of its own, the code, and when, by the till's clock."""
+
+    nonce: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{16,64}$")]
+    code: Annotated[str, Field(max_length=200)]
+    at: Moment
+    amount_fen: Amount | None = None
+    shop: Text | None = None
+
+
+class KeptScans(Body):
+    """A part of a till's queue; `sent_at` is the till's clock now, so that a wrong clock does no harm."""
+
+    sent_at: Moment
+    scans: Annotated[list[KeptScan], Field(min_length=1, max_length=MOST)]
+
+    def as_scans(self, shop_of: Callable[[str | None], str | None]) -> list[Scan]:
+        """The scans as the rule takes them; `shop_of` turns a shop's name into one that he may use, or none."""
+        return [Scan(one.nonce, one.code, one.at, Bill(one.amount_fen, None, shop_of(one.shop))) for one in self.scans]
+
+
+class ScanSettled(Answer):
+    """What became of a kept scan; `reason` is an error code where it is a conflict or held, else empty."""
+
+    nonce: str
+    outcome: Literal["redeemed", "held", "conflict"]
+    reason: str
+    at: str
+    shop: str | None
+    redeemed: Redeemed | None
+    merchant: str | None
+
+
+class ScansSettled(Answer):
+    """What became of each, oldest scan first."""
+
+    results: list[ScanSettled]
+
+
+class Conflict(ScanSettled):
+    """A kept scan that did not go through; `tail` are the last signs of its code, `by` scanned it."""
+
+    tail: str
+    by: str
+    merged_at: str
+
+
+class Conflicts(Answer):
+    """What nobody has looked at, newest first, at most 100."""
+
+    items: list[Conflict]
+
+
 # -- signing in -------------------------------------------------------------------------------------------------------
 
 
@@ -260,6 +333,19 @@ class TokenMade(Answer):
 
     token: str
     expires_at: str
+
+
+class Reauthenticate(Body):
+    """A name and its password, once more."""
+
+    username: Secret
+    password: Secret
+
+
+class Reauthenticated(Answer):
+    """Until when the password counts as given just now."""
+
+    until: str
 
 
 class PasswordChange(Body):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, tzinfo
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 
-from flask import Blueprint, Flask, Response, abort, g, request, url_for
+from flask import Blueprint, Flask, Response, abort, current_app, g, request, url_for
 from flask_wtf.csrf import CSRFProtect
 from markupsafe import Markup
 
@@ -23,6 +23,8 @@ from linkgen.codes import grouped
 STATIC: Final = Path(__file__).parent.parent / "static"
 TEMPLATES: Final = Path(__file__).parent.parent / "templates"
 FORM_LIMIT: Final = 16 * 1024
+_FILE_BUFFER: Final = 128 * 1024
+V = TypeVar("V", bound=Callable[..., Any])
 
 _POLICY: Final[Mapping[str, str]] = {
     "default-src": "'none'",
@@ -68,6 +70,16 @@ def set_up_chrome(app: Flask, runtime: Runtime) -> None:
     _set_words(app, runtime)
 
 
+def takes(limit: int) -> Callable[[V], V]:
+    """Mark a view whose form may hold files: it takes up to `limit` bytes instead of FORM_LIMIT."""
+
+    def mark(view: V) -> V:
+        view.__dict__["form_limit"] = limit
+        return view
+
+    return mark
+
+
 def guard(blueprint: Blueprint, runtime: Runtime) -> Blueprint:
     """Set the request's moment, and refuse a form that another site sent or that has no token of this session."""
 
@@ -79,7 +91,11 @@ def guard(blueprint: Blueprint, runtime: Runtime) -> Blueprint:
             abort(404)
         if request.method in _SAFE_METHODS:
             return
-        request.max_content_length = request.max_form_memory_size = FORM_LIMIT
+        view = current_app.view_functions[request.endpoint or ""]
+        limit = getattr(view, "form_limit", FORM_LIMIT)
+        request.max_content_length = limit
+        # What is no file stays small in any form; where files come, the reader's own buffer of 64 KiB counts too.
+        request.max_form_memory_size = min(limit, FORM_LIMIT + _FILE_BUFFER)
         # Read first, whatever comes of it: a body left on the wire would spoil a kept-alive connection.
         if not is_storable(list(request.form.values())):
             abort(400)

@@ -89,7 +89,7 @@ def as_kept(now: datetime, kind: str, code: str) -> list[str]:
 def tail_of(code: str) -> str:
     """The end of a code, enough to tell two apart on a list: `…4B-5`."""
     tail = code[-_TAIL:]
-    return f"…{tail[:-1]}-{tail[-1:]}" if len(code) > _TAIL else code
+    return f"…{tail[:-1]}-{tail[-1:]}" if len(code) >= _TAIL else code
 
 
 def newest(*lists: Sequence[Scan]) -> list[Scan]:
