@@ -54,6 +54,14 @@ class WalletHooks:
         """`reply` with its signature missing, wrong, by another, too old …: () where the platform signs nothing."""
         raise NotImplementedError
 
+    def content(self, reader: str) -> Mapping[str, Any]:
+        """What the reply of `replies` for this reader tells, as the object that the platform signs; {} for none."""
+        raise NotImplementedError
+
+    def rightly_signed(self, reader: str, told: Mapping[str, Any]) -> Reply:
+        """A success that tells `told`, signed by the platform as it should be (where it signs)."""
+        raise NotImplementedError
+
     def back(self) -> tuple[Mapping[str, str], str]:
         """The query that a browser comes back with, and the code in it."""
         raise NotImplementedError

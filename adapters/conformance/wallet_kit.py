@@ -140,6 +140,35 @@ class WalletConformance(WalletHooks):
 
         check()
 
+    def test_whatever_is_signed_stays_in_the_family(self) -> None:
+        """R044: a platform may say anything; what is of no shape settles nothing, and raises nothing else."""
+        keys, expected = self.keys(), self.expected()
+        contents = {reader: dict(self.content(reader)) for reader in READERS}
+        value = st.recursive(
+            st.none() | st.booleans() | st.integers() | st.text(max_size=12) | st.sampled_from(["0", "\0", "1e2", "Y"]),
+            lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=6), inner, max_size=2),
+        )
+
+        @SETTINGS
+        @given(st.sampled_from([reader for reader in READERS if contents[reader]]), st.data())
+        def check(reader: str, data: st.DataObject) -> None:
+            right = contents[reader]
+            name = data.draw(st.sampled_from(sorted(right)))
+            for told in ({**right, name: data.draw(value)}, {k: v for k, v in right.items() if k != name}):
+                try:
+                    found = self.read(reader, self.rightly_signed(reader, told), keys)
+                except SignInFailed:
+                    assert reader == "identity"
+                except (CallFailed, CallUnknown):
+                    assert reader != "identity"
+                else:
+                    assert type(found) is type(expected[reader])
+
+        for reader, right in contents.items():
+            if right:
+                assert self.read(reader, self.rightly_signed(reader, right), keys) == expected[reader]
+        check()
+
     def test_deep_and_huge_bodies_are_survived(self) -> None:
         """Brackets without end, a million of the same, numbers of a thousand digits."""
         bodies = (b"[" * 100_000, b'{"a":' * 50_000, b"\xff" * 1000, b'{"a":' + b"9" * 5000 + b"}", b'"', b'{"', b"{,}")

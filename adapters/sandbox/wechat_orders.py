@@ -214,11 +214,11 @@ class Desk:
                 return _failing("ORDER_CLOSED" if kept["state"] == "CLOSED" else "ORDERPAID")
             handle = str(kept["handle"])
         self.state.put("handle", handle, {"out_trade_no": number})
-        return self._signed(200, {"prepay_id": handle})
+        return self.signed(200, {"prepay_id": handle})
 
     def _query(self, number: str) -> Reply:
         order = self.state.get("order", number)
-        return _failing("ORDER_NOT_EXIST") if order is None else self._signed(200, self._transaction(order))
+        return _failing("ORDER_NOT_EXIST") if order is None else self.signed(200, self._transaction(order))
 
     def _close(self, number: str) -> Reply:
         order = self.state.get("order", number)
@@ -227,7 +227,7 @@ class Desk:
         if order["state"] in ("SUCCESS", "REFUND"):
             return _failing("ORDER_PAID")
         self.state.put("order", number, changed(order, state="CLOSED"))
-        return self._signed(204, None)
+        return self.signed(204, None)
 
     def _refund(self, body: Mapping[str, Any]) -> TwinAnswer:
         number, money = body["out_refund_no"], body["amount"]
@@ -247,7 +247,7 @@ class Desk:
         kept = self.state.get("refund", number)
         if kept is not None:
             same = kept["body"] == body
-            return TwinAnswer(self._signed(200, self._refund_told(kept)) if same else _failing("INVALID_REQUEST"))
+            return TwinAnswer(self.signed(200, self._refund_told(kept)) if same else _failing("INVALID_REQUEST"))
         given_back = int(order["refunded"]) + money["refund"]
         if given_back > order["total"]:
             return TwinAnswer(_failing("INVALID_REQUEST"))
@@ -278,14 +278,14 @@ class Desk:
             Fen(money["refund"]),
             Fen(given_back),
         )
-        return TwinAnswer(self._signed(200, self._refund_told(refund)), (event,))
+        return TwinAnswer(self.signed(200, self._refund_told(refund)), (event,))
 
     def _query_refund(self, number: str) -> Reply:
         refund = self.state.get("refund", number)
         if refund is None:
             return _failing("RESOURCE_NOT_EXISTS")
         status = self.fault if self.fault in ("PROCESSING", "ABNORMAL", "CLOSED") else refund["status"]
-        return self._signed(200, self._refund_told(changed(refund, status=status)))
+        return self.signed(200, self._refund_told(changed(refund, status=status)))
 
     def _refund_told(self, refund: Mapping[str, Any]) -> dict[str, Any]:
         answer = {
@@ -326,7 +326,7 @@ class Desk:
             },
         }
 
-    def _signed(self, status: int, value: Mapping[str, Any] | None) -> Reply:
+    def signed(self, status: int, value: Mapping[str, Any] | None) -> Reply:
         """A 2xx under the platform's key; some faults are in how it is signed."""
         body = b"" if value is None else _json(value)
         moment = self.now - timedelta(minutes=10) if self.fault == "old_timestamp" else self.now

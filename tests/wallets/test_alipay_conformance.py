@@ -87,9 +87,24 @@ class TestAlipayWallet(WalletConformance):
             replace(reply, body=reply.body.replace(b"{", b'{"' + node.encode() + b'":{"code":"10000"},', 1)),
         ]
 
+    def content(self, reader):
+        (told,) = [value for name, value in json.loads(self.replies()[reader].body).items() if name != "sign"]
+        return told
+
+    def rightly_signed(self, reader, told):
+        return spoken_by(tables("alipay")[1], NODES[reader], told)
+
     def back(self):
         query = Street("alipay").browse()
         return query, query["auth_code"]
 
 
+NODES = {
+    "identity": "alipay_system_oauth_token_response",
+    "prepaid": "alipay_trade_create_response",
+    "queried": "alipay_trade_query_response",
+    "closed": "alipay_trade_close_response",
+    "refunded": "alipay_trade_refund_response",
+    "refund_queried": "alipay_trade_fastpay_refund_query_response",
+}
 STRANGER = rsa.new_private_key()

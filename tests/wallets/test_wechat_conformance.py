@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from adapters.conformance import WalletConformance
+from adapters.sandbox.wechat_orders import Desk
 from adapters.wechat_v3.wallet import wallet
 from gateway.contract.wallet import Reply
 from tests.wallets.support import NOW, OPENID, Street, tables
@@ -12,6 +13,12 @@ from tests.wallets.support import NOW, OPENID, Street, tables
 
 def with_header(reply, name, value):
     return replace(reply, headers=tuple((key, value if key == name else old) for key, old in reply.headers))
+
+
+def signed_by_platform(told):
+    """Any object, rightly signed by the twin's key."""
+    _, private, table = tables("wechat")
+    return Desk(private, table, Street("wechat").state, NOW, "").signed(200, told)
 
 
 class TestWechatWallet(WalletConformance):
@@ -86,6 +93,15 @@ class TestWechatWallet(WalletConformance):
             replace(reply, headers=(*reply.headers, ("wechatpay-serial", "x"))),
             replace(reply, body=reply.body + b" "),
         ]
+
+    def content(self, reader):
+        body = self.replies()[reader].body
+        return json.loads(body) if body else {}
+
+    def rightly_signed(self, reader, told):
+        if reader == "identity":
+            return Reply(200, (), json.dumps(told).encode())
+        return signed_by_platform(told)
 
     def back(self):
         query = Street("wechat").browse()

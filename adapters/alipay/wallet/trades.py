@@ -49,7 +49,7 @@ _CREATE_FAILED: Final = frozenset(
     }
 )
 _NOT_FOUND: Final = "ACQ.TRADE_NOT_EXIST"
-_PAID: Final = frozenset({"TRADE_SUCCESS", "TRADE_FINISHED"})
+_PAID: Final = ("TRADE_SUCCESS", "TRADE_FINISHED")
 
 
 def prepay(keys: WalletKeys, purchase: Purchase, now: datetime) -> Call:
