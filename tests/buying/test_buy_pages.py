@@ -146,10 +146,22 @@ def test_R044_the_shelf(phone, app):
     assert (page.status, "双人套餐" in page.text, "糖水立减5元" in page.text) == (200, True, False)
     assert "/buy/set-menu" in page.links
     assert "现在没有可以购买的券" in Browser(app).get("/buy?circle=hillside").text
-    for path in ("/buy?circle=nothing", "/buy", "/buy?circle=%00"):
+    for path in ("/buy?circle=nothing", "/buy?circle=%00"):
         assert Browser(app).get(path).status == 404
+    # One circle sells, so nobody is asked which.
+    assert "双人套餐" in Browser(app).get("/buy").text
     phone.open("/buy/set-menu")
     assert phone.get("/buy").status == 200
+
+
+def test_R044_where_several_circles_sell_one_is_chosen(shop, app):
+    sold = '[item.dumplings]\nmerchant = "noodles"\nname = "饺子"\nprice_fen = 100\n'
+    wallet = '[channel.noodles-pay.wallet]\nappid = "app-hillside"\napp_secret = "s"\n'
+    shop.apply(SHOP + sold + wallet)
+    shop.runtime.holder.current(float("inf"))
+    page = Browser(app).get("/buy")
+    assert {"/buy?circle=riverside", "/buy?circle=hillside"} <= set(page.links)
+    assert "饺子" in Browser(app).get("/buy?circle=hillside").text
 
 
 # -- ordering ---------------------------------------------------------------------------------------------------------

@@ -87,16 +87,19 @@ class BuyPages:
     # -- what there is ----------------------------------------------------------------------------------------------
 
     def shelf(self) -> Answer:
-        """What can be bought in a circle; anyone may look."""
+        """What can be bought in a circle, by default the one signed in for; anyone may look."""
         directory = self._runtime.directory()
         here = customer.signed_in(g.now)
         slug = request.args.get("circle", "")[:_LONGEST_SLUG] or (here.circle if here is not None else "")
-        circle = directory.circle(slug) or (None if slug else _only_circle(directory))
+        if not slug:
+            selling = [one for one in directory.catalog.circles.values() if self._for_sale(directory, one)]
+            if len(selling) > 1:
+                return render_template("buy/circles.html", circles=selling)
+            slug = selling[0].slug if selling else ""
+        circle = directory.circle(slug)
         if circle is None:
             abort(404)
-        found = (self._goods(directory, item.slug) for item in directory.items_of(circle.slug))
-        goods = [one for one in found if one is not None and can_be_paid(directory, one.merchant.slug)]
-        return render_template("buy/shelf.html", circle=circle, goods=goods)
+        return render_template("buy/shelf.html", circle=circle, goods=self._for_sale(directory, circle))
 
     def item(self, item: str) -> Answer:
         """GET: one item, how many of it, and the button that orders it."""
@@ -186,6 +189,10 @@ class BuyPages:
             return Goods(item, merchant, circle)
         row = self._runtime.store.read(lambda tx: tx.one("SELECT taken FROM stock WHERE item = :i", {"i": slug}))
         return Goods(item, merchant, circle, item.stock - (int(row["taken"]) if row is not None else 0))
+
+    def _for_sale(self, directory: Directory, circle: Circle) -> list[Goods]:
+        found = (self._goods(directory, item.slug) for item in directory.items_of(circle.slug))
+        return [one for one in found if one is not None and can_be_paid(directory, one.merchant.slug)]
 
     def _again(self, slug: str) -> Goods:
         goods = self._goods(self._runtime.directory(), slug)
@@ -341,9 +348,3 @@ def _platforms(directory: Directory, merchant: str) -> tuple[Platform, ...]:
     """The wallets that the merchant can be paid by."""
     every = cast("tuple[Platform, ...]", get_args(Platform))
     return tuple(platform for platform in every if tills_of(directory, merchant, platform))
-
-
-def _only_circle(directory: Directory) -> Circle | None:
-    """The circle where there is but one."""
-    circles = list(directory.catalog.circles.values())
-    return circles[0] if len(circles) == 1 else None
