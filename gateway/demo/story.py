@@ -10,9 +10,11 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from html import unescape
 from html.parser import HTMLParser
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import urljoin
 
 import requests
 
@@ -22,6 +24,7 @@ from gateway.demo.house import DemoFailed, DemoHouse
 from gateway.runtime import Runtime, create
 
 _PATIENCE_S: Final = 10.0
+_WALLET_BROWSER: Final = "Mozilla/5.0 (Linux; Android 12) MicroMessenger/8.0.32"
 _CODE: Final = re.compile(r'data-coupon="([^"]+)"')
 _HOP: Final = frozenset({"host", "connection", "content-length", "via", "accept-encoding"})
 
@@ -56,6 +59,7 @@ class Story:
             self._say(f"{number + 1}. {channel}")
             self._one_platform(channel, f"oStory{channel}{time.monotonic_ns()}")
         self._bad_signature("noodles-wechat")
+        self._sign_in("noodles-1")
 
     def open_link(self) -> str:
         """Make a guest whose second payment has earned a link that nobody has claimed; the link."""
@@ -148,6 +152,28 @@ class Story:
         self._check(after["refused"] == before["refused"] + 1, "it is counted")
         self._check(after["payments"] == before["payments"], "and changes nothing")
         self._say("4. a bad signature: passed on untouched, counted, and nothing else 已原样转给收银系统，我们没有处理")
+
+    def _sign_in(self, shop: str) -> None:
+        """The code on the shop's table: off to the sandbox's wallet, back as a guest, and on from there."""
+        browser = requests.Session()
+        browser.headers["User-Agent"] = _WALLET_BROWSER
+        before = self._summary()
+        page = browser.get(f"{self._house.base_url}/s/{shop}", timeout=10)
+        asked = re.search(r'href="([^"]+&amp;as=C)"', page.text)
+        self._check(asked is not None, "the table's code leads to the wallet's sign-in")
+        assert asked is not None  # checked above
+        page = browser.get(urljoin(page.url, unescape(asked.group(1))), timeout=10)
+        self._check(page.status_code == HTTPStatus.OK and "code=" not in page.url, "and back, known")
+        form = _Form()
+        form.feed(page.text)
+        if form.hidden:
+            # In a home that was played in before, the guest has joined already and is led to his gifts.
+            page = browser.post(page.url, data=form.hidden, timeout=10)
+            self._check('data-outcome="tagged"' in page.text, "guest C has joined by himself")
+            self._check(self._summary()["tagged"] == before["tagged"] + 1, "and is tagged")
+        page = browser.get(f"{self._house.base_url}/me", timeout=10)
+        self._check(page.status_code == HTTPStatus.OK, "his gifts are his own page now")
+        self._say("5. the code on the table: signed in with the sandbox's WeChat, joined 已加入; /me is his own page")
 
     def _payment(self, paid: Paid) -> dict[str, Any]:
         found = requests.get(
