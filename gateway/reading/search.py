@@ -19,7 +19,7 @@ from gateway.reading.links import in_list
 
 PAGE: Final = 50
 LOOK_AT: Final = 20_000
-"""At most so many rows of one merchant (or of the whole house) are looked at for one page."""
+"""About so many rows are looked at for one page, shared out among the merchants in scope."""
 
 State = Literal["gift", "first", "below", "nothing", "opted_out", "untaggable", "limit", "budget", "refunded", "other"]
 """What a payment came to, in one word: the word of its row."""
@@ -166,8 +166,9 @@ def _ids(
     if filters.merchant:
         merchants = [filters.merchant] if merchants is None or filters.merchant in merchants else []
     lists, stops = [], []
+    look = max(LOOK_AT // max(len(merchants or ()), 1), 1)
     for merchant in [None] if merchants is None else sorted(merchants):
-        found, stop = _of_one(tx, merchant, filters, before=before, after=after, most=most)
+        found, stop = _of_one(tx, merchant, filters, before=before, after=after, most=most, look=look)
         lists.append(found)
         stops.append(stop)
     ids = list(heapq.merge(*lists, reverse=not after))
@@ -181,7 +182,7 @@ def _ids(
 
 
 def _of_one(
-    tx: Tx, merchant: str | None, filters: Filters, *, before: str, after: str, most: int
+    tx: Tx, merchant: str | None, filters: Filters, *, before: str, after: str, most: int, look: int
 ) -> tuple[list[str], str]:
     """One merchant's ids that fit, and the id at which the look stopped when it reached its bound."""
     where, params = _range(merchant, filters, before=before, after=after)
@@ -195,7 +196,7 @@ def _of_one(
     )
     rows = tx.all(
         f"SELECT id FROM ({looked}) AS p WHERE {' AND '.join(fits)} ORDER BY id {way} LIMIT :most",
-        {**params, **more, "most": most, "look": LOOK_AT},
+        {**params, **more, "most": most, "look": look},
     )
     ids = [str(row["id"]) for row in rows]
     if len(ids) >= most:
@@ -204,9 +205,9 @@ def _of_one(
     last = tx.one(
         f"SELECT {edge}(id) AS id, count(*) AS n FROM "
         f"(SELECT id FROM payments WHERE {where} ORDER BY id {way} LIMIT :look) AS p",
-        {**params, "look": LOOK_AT},
+        {**params, "look": look},
     )
-    return ids, str(last["id"]) if last is not None and last["n"] == LOOK_AT else ""
+    return ids, str(last["id"]) if last is not None and last["n"] == look else ""
 
 
 def _range(merchant: str | None, filters: Filters, *, before: str, after: str) -> tuple[str, dict[str, Any]]:

@@ -280,7 +280,7 @@ def _why_dropped(reason: str) -> str:
         "consent": _("未同意"),
         "relation": _("不互推"),
         "paused": _("已暂停发放"),
-        "weight": _("权重为 0"),
+        "weight": _("不作赠品"),
         "enough": _("已够数"),
     }
     return str(words.get(reason, reason))
