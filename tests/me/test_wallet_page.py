@@ -98,7 +98,7 @@ def test_R037_what_has_run_out_waits_no_more(world, signed_in):
     world.clock.move(seconds=1)
     page = guest.enter(world.person_of("T1")).get("/me?tab=claim")
     assert "老王火锅送你" not in page.text
-    assert "没有待领取的礼物" in page.text
+    assert "还没有券" in page.text
 
 
 def test_R056_anothers_link_and_coupon_are_the_neutral_404(world, signed_in, held):
@@ -161,12 +161,20 @@ def test_empty_states_have_their_words(world, signed_in):
     guest = signed_in(world.person_of("T1"))
     page = guest.get("/me")
     assert "还没有券" in page.text
+    assert "还没有券" in guest.get("/me?tab=claim").text
     assert "在滨江商圈的店付款后，礼物会出现在这里" in page.text
     assert "还没有用过的券" in guest.get("/me?tab=past").text
     assert "没有符合条件的记录" in guest.get("/me?tab=use&after=9999").text
     english = signed_in(world.person_of("T1"), "en").get("/me")
     assert "No coupons yet" in english.text
     assert "Pay at a shop in 滨江商圈 and gifts appear here" in english.text
+
+
+def test_no_gift_waits_while_coupons_can_be_used(signed_in, held):
+    person, _ = held()
+    page = signed_in(person).get("/me?tab=claim")
+    assert "没有待领取的礼物" in page.text
+    assert "/me?tab=use" in page.links
 
 
 def test_the_past_tells_each_end(world, signed_in, held):

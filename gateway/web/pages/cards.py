@@ -67,11 +67,12 @@ def of_item(offered: Offered) -> Card:
 
 def of_coupon(tx: Tx, directory: Directory, coupon: Row, now: datetime) -> Card:
     """The card of a claimed coupon as it stands at `now`, with when and where it was used."""
-    shown: dict[str, Any] = coupons.as_json(tx, coupon, now)
-    used = shown["redeemed"] or {}
+    state = coupons.state_at(coupon, now)
+    # Only of a used one there is more to ask: a wallet shows fifty at once.
+    used: dict[str, Any] = (coupons.as_json(tx, coupon, now)["redeemed"] or {}) if state == "redeemed" else {}
     owner = directory.merchant(coupon["merchant"])
     return Card(
-        state=_STATES.get(shown["state"], "void"),
+        state=_STATES.get(state, "void"),
         title=coupon["name"],
         merchant=owner.name if owner is not None else coupon["merchant"],
         kind=coupon["kind"],
