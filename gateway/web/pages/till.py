@@ -17,13 +17,13 @@ from flask import (
     Blueprint,
     Response,
     abort,
+    copy_current_request_context,
     current_app,
     g,
     make_response,
     redirect,
     render_template,
     request,
-    stream_with_context,
     url_for,
 )
 from flask_babel import gettext as _
@@ -103,20 +103,26 @@ class TillPages:
         if give_back is None:
             return Response("", 503, {"Retry-After": "2"}, mimetype="text/plain")
 
+        # The request is long over when its stream speaks: each word is said in a copy of its context.
+        @copy_current_request_context
         def render(showing: Showing) -> str:
             g.now = self._runtime.clock()
             self._note_failed(showing)
             return render_template("_till.html", **self._values(viewer, showing))
 
+        @copy_current_request_context
+        def may() -> bool:
+            return self._may_still(viewer)
+
         listener = Listener(
             viewer.place,
             request.headers.get("Last-Event-ID", ""),
             render,
-            may=lambda: self._may_still(viewer),
+            may=may,
             seen=lambda: self._note_seen(viewer),
             is_over=lambda: is_draining(self._runtime.home.run_dir),
         )
-        answer = Response(stream_with_context(events(self._watch, listener)), mimetype="text/event-stream")
+        answer = Response(events(self._watch, listener), mimetype="text/event-stream")
         # A proxy that gathers before it sends would make a stream of nothing.
         answer.headers["X-Accel-Buffering"] = "no"
         answer.call_on_close(give_back)
