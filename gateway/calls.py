@@ -42,7 +42,8 @@ class HttpCarrier:
             ) as answer:
                 return Reply(answer.status_code, tuple(answer.headers.items()), _body(answer))
         except requests.RequestException as error:
-            raise CallUnknown("not_reached", type(error).__name__) from error
+            # Not `from error`: its text holds the address, and that of a sign-in holds the app's secret.
+            raise CallUnknown("not_reached", type(error).__name__) from None
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)

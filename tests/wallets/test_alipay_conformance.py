@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from adapters.alipay.wallet import wallet
 from adapters.conformance import WalletConformance
+from adapters.sandbox.made import signer
 from crypto import rsa
 from gateway.contract.wallet import Reply
 from tests.wallets.support import NOW, OPENID, Street, tables
@@ -13,7 +14,7 @@ from tests.wallets.support import NOW, OPENID, Street, tables
 
 def spoken_by(private, node, told):
     inner = json.dumps(told, ensure_ascii=False)
-    sign = base64.b64encode(rsa.sign_sha256(rsa.load_private_key(private["private_key"]), inner.encode())).decode()
+    sign = base64.b64encode(rsa.sign_sha256(signer(private["private_key"]), inner.encode())).decode()
     return Reply(200, (), f'{{"{node}": {inner} , "sign" : "{sign}"}}'.encode())
 
 
