@@ -148,7 +148,8 @@ def day_by_hour(tx: Tx, channel: Channel, now: datetime, zone: tzinfo) -> list[H
 
 def key_ages(tx: Tx, channel: Channel, table: Mapping[str, Any], now: datetime) -> list[KeyAge]:
     """Each secret with the moment since which the audit log knows it; the log is read newest first, once."""
-    found = [(name, key_id) for part in ("keys", "wallet") for name, key_id in _ids(table.get(part, {}), "")]
+    found = _ids(table.get("keys", {}), "")
+    found += [(f"wallet.{name}", key_id) for name, key_id in _ids(table.get("wallet", {}), "")]
     since: dict[str, str] = {}
     for row in tx.all(
         "SELECT at, after FROM audit WHERE object = :object AND after IS NOT NULL ORDER BY seq DESC LIMIT 200",
