@@ -19,6 +19,7 @@ def of_payment(tx: Tx, payment: Row) -> list[dict[str, Any]]:
         *_relays(tx, params),
         *_refunds(tx, params),
         *_links(tx, params),
+        *_showings(tx, params),
         {"at": payment["paid_at"], "what": "paid", "detail": f"{payment['amount_fen']} fen"},
     ]
     return sorted(events, key=lambda event: str(event["at"]))
@@ -50,6 +51,20 @@ def _links(tx: Tx, params: dict[str, str]) -> Iterator[dict[str, Any]]:
                 why = f": {link['closed_reason']}" if column == "closed_at" and link["closed_reason"] else ""
                 yield {"at": link[column], "what": step, "detail": f"{name}{why}"}
         yield from _coupons(tx, link)
+
+
+def _showings(tx: Tx, params: dict[str, str]) -> Iterator[dict[str, Any]]:
+    for row in tx.all(
+        "SELECT s.* FROM showings s JOIN links l ON l.id = s.link WHERE l.payment = :payment ORDER BY s.first_at",
+        params,
+    ):
+        shown = row["state"] == "shown"
+        why = f": {row['error']}" if row["error"] else ""
+        yield {
+            "at": row["first_at"] if shown else row["last_at"],
+            "what": "shown" if shown else "not_shown",
+            "detail": f"link {row['link']} by {row['way']}{why}",
+        }
 
 
 def _coupons(tx: Tx, link: Row) -> Iterator[dict[str, Any]]:
