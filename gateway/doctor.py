@@ -115,6 +115,10 @@ def _channels(runtime: Runtime) -> Iterator[Finding]:
         yield Finding(f"channel {slug}: keys", not channel.trouble, channel.trouble or "they load")
         if channel.upstream:
             yield _reachable(guard, slug, channel.upstream, channel.spec.timeout_ms)
+    for _, wallet in runtime.directory().wallets():
+        yield Finding(
+            f"channel {wallet.channel}: wallet", not wallet.trouble, wallet.trouble or "customers can sign in"
+        )
 
 
 def _reachable(guard: Guard, slug: str, url: str, timeout_ms: int) -> Finding:

@@ -7,10 +7,12 @@ import requests
 
 from gateway.catalog.export import export
 from gateway.catalog.storage import load, secret_id
-from gateway.contract.errors import Refused
+from gateway.contract.clock import to_text
+from gateway.contract.errors import BadConfig, Refused
 from gateway.contract.money import Fen
 from gateway.contract.wallet import TwinEvent, TwinState
 from gateway.web.sandbox import platform
+from gateway.web.sandbox.desk import Exchange, keep_desk, read_desk
 from gateway.web.sandbox.platform import Kept, deliver, stage_of
 from tests.support.browsing import pages_of
 from tests.support.wallets import CATALOG, DESK_UA
@@ -60,6 +62,23 @@ def test_outside_a_phone_a_desk_browser_may_choose_whom_to_be(town):
     assert "没有真的账号" in chooser.text
     assert browser.walk(way, guest="A").h1.startswith("老陈面馆送你")
     assert town.phone(DESK_UA).get(way).status == 404
+
+
+def test_a_guests_own_page_is_that_of_the_wallet_he_paid_with_last(town):
+    # Alphabetically the books' Alipay comes first; he has paid with WeChat at the noodles, on the sandbox's till.
+    town.pay_as("A")
+    paid = Exchange(to_text(town.clock()), "pay", "noodles-wechat", "A", {}, (), "", (200,), 1, 0)
+    keep_desk(town.home, read_desk(town.home).with_exchange(paid))
+    phone = town.phone(DESK_UA)
+    phone.walk("/sandbox/phone/A/me")
+    assert town.calls == ["/sandbox/platform/noodles-wechat/sns/oauth2/access_token"]
+    assert len(town.all("SELECT id FROM persons")) == 1
+    assert phone.addresses[-1] == "/sandbox/phone/A/me"
+
+
+def test_R261_at_a_table_a_guest_is_known_by_what_he_pays_there_with(town):
+    town.phone(DESK_UA).walk("/sandbox/phone/A/s/noodles-1")
+    assert town.calls == ["/sandbox/platform/noodles-wechat/sns/oauth2/access_token"]
 
 
 @pytest.mark.parametrize("guest", ["Z", "", "sandbox-guest-A", "a"])
@@ -273,3 +292,42 @@ def test_the_wallet_for_a_payment_is_the_one_whose_openids_it_told(town):
     assert directory.wallet_for("hill", ("alipay",)) is None
     assert directory.wallet_for("nowhere", both) is None
     assert directory.wallet_of("hill", "noodles-wechat") is None
+
+
+def test_R075_apply_tells_every_fault_of_a_wallet_with_its_path(town):
+    extra = """
+[channel.real]
+merchant = "noodles"
+adapter = "wechat_v2"
+intake = "copy"
+keys = { mchid = "1900000109", appid = "wx1", api_key = "canary-key-of-32-letters-0000000" }
+[channel.real.wallet]
+appid = "wx 1"
+app_secret = "canary secret"
+nonsense = "canary"
+"""
+    with pytest.raises(BadConfig) as refused:
+        town.apply(CATALOG + extra)
+    faults = dict(refused.value.faults)
+    assert set(faults) == {f"channel.real.wallet.{name}" for name in ("appid", "app_secret", "nonsense")}
+    assert "canary" not in str(refused.value)
+
+
+def test_R073_a_real_channels_wallet_goes_to_the_platform_itself(town):
+    extra = """
+[channel.real]
+merchant = "tea"
+adapter = "wechat_v2"
+intake = "copy"
+keys = { mchid = "1900000109", appid = "wx1", api_key = "canary0key0of032letters000000000" }
+wallet = { appid = "wx1", app_secret = "0123456789abcdef0123456789abcdef" }
+"""
+    town.apply(CATALOG + extra)
+    wallet = town.another_runtime().directory().wallet_of("hill", "real")
+    assert (wallet.trouble, wallet.endpoint) == ("", "")
+    url = wallet.seam.authorize_url(wallet.keys, f"{BASE_URL}/wallet/back/wechat", "s" * 32)
+    assert url == (
+        "https://open.weixin.qq.com/connect/oauth2/authorize?appid=wx1"
+        "&redirect_uri=https%3A%2F%2Fpay.example.com%2Fwallet%2Fback%2Fwechat"
+        f"&response_type=code&scope=snsapi_base&state={'s' * 32}#wechat_redirect"
+    )

@@ -27,7 +27,7 @@ class ShopPages:
         """GET: after his wallet has told who he is, one who is known goes on to his gifts. Tags nobody."""
         runtime = self._runtime
         _, circle = self._place(runtime.directory(), shop)
-        visitor = wallet.require(runtime, circle.slug)
+        visitor = self._visitor(circle, shop)
 
         def ask(tx: Tx) -> tagging.Standing:
             who = people.look_up(tx, visitor.person)
@@ -42,7 +42,7 @@ class ShopPages:
         """POST: he joins by himself; the shop's merchant is his source."""
         runtime = self._runtime
         merchant, circle = self._place(runtime.directory(), shop)
-        visitor = wallet.require(runtime, circle.slug)
+        visitor = self._visitor(circle, shop)
         try:
             outcome = runtime.sharing.join(circle, merchant.slug, visitor.person, f"shop:{shop}", g.now)
         except Refused:
@@ -50,6 +50,11 @@ class ShopPages:
             customer.leave()
             return redirect(url_for(".show", shop=shop), 303)
         return redirect(customer.to("invite.outcome", outcome=outcome), 303)
+
+    def _visitor(self, circle: Circle, shop: str) -> customer.Customer:
+        here = url_for(".show", shop=shop)
+        paid_at = wallet.channel_at(self._runtime.directory(), shop)
+        return wallet.ask(self._runtime, wallet.Want(circle.slug, target=here, shown=here, channel=paid_at))
 
     def _place(self, directory: Directory, slug: str) -> tuple[Merchant, Circle]:
         shop = directory.shop(slug)

@@ -7,7 +7,7 @@ ends on a page of ours whose address names nobody. A browser that belongs to no 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from http import HTTPStatus
@@ -185,6 +185,14 @@ def _visitor(runtime: Runtime) -> Customer | None:
     return visitor
 
 
+def channel_at(directory: Directory, shop: str) -> str | None:
+    """The channel of a shop that this browser's wallet pays through, so that he is known by what he pays there with."""
+    platform = kind_of(request.headers.get("User-Agent", "")).platform
+    fitting = {platform} if platform is not None else set(ALL)
+    found = (channel for channel in directory.channels() if channel.spec.shop == shop and channel.provider in fitting)
+    return next((channel.spec.slug for channel in found), None)
+
+
 # -- choosing ---------------------------------------------------------------------------------------------------------
 
 
@@ -193,7 +201,16 @@ def _wallet(directory: Directory, want: Want) -> LiveWallet | None:
     platform = kind_of(request.headers.get("User-Agent", "")).platform
     if platform is not None:
         return _of_circle(directory, want, (platform,))
-    return _twin(directory, want) if g.get("guest", "") else None
+    return _twin(directory, _as_paid(directory, want)) if g.get("guest", "") else None
+
+
+def _as_paid(directory: Directory, want: Want) -> Want:
+    """A guest of the sandbox has every wallet: where a page does not say, the one that he paid with last."""
+    paid_at = g.get("paid_at")
+    paid = directory.channel(paid_at()) if want.channel is None and paid_at is not None else None
+    if paid is None or want.circle not in {None, paid.circle.slug}:
+        return want
+    return replace(want, circle=paid.circle.slug, channel=paid.spec.slug)
 
 
 def _twin(directory: Directory, want: Want) -> LiveWallet | None:

@@ -11,6 +11,7 @@ from gateway.web.pages import CUSTOMER_ROOMS
 from gateway.web.pages.chrome import frame_policy
 from gateway.web.pages.customer import customer_pages
 from gateway.web.sandbox.cashier import cashier_blueprint
+from gateway.web.sandbox.desk import read_desk
 from gateway.web.sandbox.platform import platform_blueprint
 from gateway.web.sandbox.views import sandbox_blueprint
 
@@ -35,7 +36,9 @@ def _mount_phone(app: Flask, runtime: Runtime) -> None:
 
     @phone.url_value_preprocessor
     def take_guest(endpoint: str | None, values: dict[str, Any] | None) -> None:  # noqa: ARG001 - Flask's signature
-        g.guest = (values or {}).pop("guest", "")
+        guest = (values or {}).pop("guest", "")
+        g.guest = guest
+        g.paid_at = lambda: read_desk(runtime.home).last_channel(guest)
 
     @phone.url_defaults
     def give_guest(endpoint: str, values: dict[str, Any]) -> None:  # noqa: ARG001 - Flask's signature

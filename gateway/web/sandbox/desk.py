@@ -72,6 +72,10 @@ class Desk:
         """With the newest exchange; the oldest goes."""
         return replace(self, exchanges=(exchange, *self.exchanges)[:KEPT])
 
+    def last_channel(self, guest: str) -> str:
+        """Where the guest did anything last; "" for nowhere."""
+        return next((one.channel for one in self.exchanges if one.guest == guest), "")
+
     def last_payment(self, channel: str, guest: str) -> Exchange | None:
         """The guest's newest payment there that was signed rightly."""
         return next(
