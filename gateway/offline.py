@@ -131,6 +131,7 @@ class Offline:
         code = normalise(scan.code)
         coupon = coupons.by_code(tx, code) if is_code(code) else None
         ours = coupon is not None and clerk.serves(coupon["merchant"])
+        told = at
         if coupon is not None and ours:
             # No coupon was used before it was there, whatever a till's clock says.
             at = min(max(at, from_text(coupon["claimed_at"])), now)
@@ -145,7 +146,7 @@ class Offline:
                 return _unkept(scan, at, clerk, "nonce_reused", now)
             if refused.code == "already_redeemed":
                 first = _standing(tx, code)
-                if first is not None and (_is_of(tx, code, scan.nonce) or is_same_scan(clerk.name, at, first)):
+                if first is not None and (_is_of(tx, code, scan.nonce) or is_same_scan(clerk.name, told, first)):
                     outcome, reason, first = "redeemed", "", None
             elif refused.code == "reauthentication_required" and coupons.hold(tx, code):
                 outcome = "held"

@@ -38,8 +38,9 @@
     waiting.textContent = '';
     scans.slice(-20).reverse().forEach(function (scan) {
       var row = document.createElement('li');
-      var when = new Date(scan.t);
-      row.textContent = two(when.getHours()) + ':' + two(when.getMinutes()) + ' ◔ …' + scan.c.slice(-5, -1) + '-' + scan.c.slice(-1) +
+      // On the shop's clock, which need not be that of this machine.
+      var when = new Date(scan.t + (Number(root.getAttribute('data-offset')) || 0) * 60000);
+      row.textContent = two(when.getUTCHours()) + ':' + two(when.getUTCMinutes()) + ' ◔ …' + scan.c.slice(-5, -1) + '-' + scan.c.slice(-1) +
         ' ' + waiting.getAttribute('data-words');
       waiting.appendChild(row);
     });
