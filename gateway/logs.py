@@ -31,6 +31,8 @@ def configure_logs(level: str) -> None:
         cache_logger_on_first_use=False,
     )
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    # Its warnings print whole addresses, and a sign-in's address holds the app secret.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 
 def _hide(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
