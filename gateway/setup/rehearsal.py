@@ -81,7 +81,7 @@ class Past:
         return frozenset(
             row["item"]
             for row in self.coupons_of.get(person, ())
-            if row["claimed_at"] <= at < row["valid_to"]
+            if row["claimed_at"] < at < row["valid_to"]
             and (row["closed_at"] is None or row["closed_at"] > at)
             and (row["used_at"] is None or row["used_at"] > at)
         )
@@ -90,7 +90,7 @@ class Past:
         """What had nothing left at that moment, by today's stock."""
         found = set()
         for item, (total, taken) in self.stock.items():
-            later = sum(1 for claimed in self.claimed_at.get(item, ()) if claimed > at)
+            later = sum(1 for claimed in self.claimed_at.get(item, ()) if claimed >= at)
             if total is not None and taken - later >= total:
                 found.add(item)
         return frozenset(found)
