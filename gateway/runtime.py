@@ -85,7 +85,7 @@ def create(
 ) -> Runtime:
     """The parts of one process over a home that `drainage init` made. Nothing is opened before its first use.
 
-    `clock`, `random`, `registry`, `store`, `hasher` and `carrier` are given by tests. Raises BadConfig with every fault.
+    `clock`, `random`, `registry`, `store`, `hasher` and `carrier` are given by tests. Raises BadConfig with all faults.
     """
     home = Home(home_path)
     config = load_config(home.root, process_environ() if environ is None else environ)

@@ -1,7 +1,7 @@
 """Wallet sign-ins on their way, and what the sandbox's twins of the wallet platforms remember."""
 
 TABLES = (
-    # Nothing of it can be used by whoever reads it: the state is a digest, the way back is sealed, the browser a digest.
+    # Of no use to whoever reads it: state and browser are digests, the way back is sealed.
     # person: who it was once the platform has told, "" for one that nobody here knows. failed: why it came to nothing.
     """CREATE TABLE sign_ins (
         state_digest BLOB PRIMARY KEY,
