@@ -87,6 +87,8 @@ EXAMPLES = {
     "spool.bytes": ("1048576", 1048576),
     "security.unverified_burst": ("7", 7),
     "security.unverified_per_second": ("0.5", 0.5),
+    "security.reauth_above_fen": ("0", 0),
+    "security.login_hours": ("24", 24),
     "retention.raw_days": ("1", 1),
     "retention.quarantine_days": ("2", 2),
     "retention.audit_days": ("400", 400),
