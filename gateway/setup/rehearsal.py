@@ -112,7 +112,7 @@ def rehearse(runtime: Runtime, params: Mapping[str, Any], progress: Progress) ->
     runs = [_Run(directory, draft, past) for draft in drafts]
     real = Outcome()
     for done, row in enumerate(_payments(runtime, circle.slug, begin, end), start=1):
-        _really(real, row)
+        _really(real, row, directory)
         for run in runs:
             run.meet(row)
         if done % _TELL_EVERY == 0 or done == total:
@@ -287,7 +287,7 @@ def _before_the_offer(row: Row, rules: Rules) -> str | None:
     return None
 
 
-def _really(real: Outcome, row: Row) -> None:
+def _really(real: Outcome, row: Row, directory: Directory) -> None:
     """What was decided then."""
     decisions = json.loads(row["decisions"])
     real.payments += 1
@@ -298,8 +298,11 @@ def _really(real: Outcome, row: Row) -> None:
     real.count(final["reason"])
     if final["outcome"] == "done":
         real.links += 1
-        real.items += len(json.loads(row["items"])) if row["items"] else 0
-        real.cost_fen += int(row["cost_fen"] or 0)
+        slugs = json.loads(row["items"]) if row["items"] else []
+        real.items += len(slugs)
+        # Without a budget nothing was held: then by what the items are worth today.
+        worth = sum(item.value_fen or item.cap_fen for item in map(directory.item, slugs) if item is not None)
+        real.cost_fen += int(row["cost_fen"]) if row["cost_fen"] is not None else worth
     elif final["reason"] == "budget" and not real.stopped_at:
         real.stopped_at = row["received_at"]
 
