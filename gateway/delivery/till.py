@@ -166,7 +166,7 @@ def look(tx: Tx, places: Iterable[Place], now: datetime) -> dict[str, Showing]:
     shops, params = _names([place.shop for place in places])
     tills = {row["shop"]: till_of(row) for row in tx.all(f"SELECT * FROM tills WHERE shop IN ({shops})", params)}
     off = modes(tx)
-    gifts = _gifts(tx, now)
+    gifts = _gifts(tx, places, now)
     picks = [till.pick for till in tills.values() if till.pick not in {"", SHOP_CODE}]
     picked = {gift.link: gift for _, _, gift in _by_id(tx, picks)} if picks else {}
     found = {}
@@ -197,9 +197,15 @@ _SELECT: Final = (
 )
 
 
-def _gifts(tx: Tx, now: datetime) -> list[tuple[str | None, str, Gift]]:
-    """(shop, merchant, gift) of the last minute. Ids begin with their time, so nothing older is looked at."""
-    rows = tx.all(f"{_SELECT} WHERE l.id >= :since AND l.purpose = 'payer'", {"since": floor_id("l", now - SHOWN_FOR)})
+def _gifts(tx: Tx, places: Sequence[Place], now: datetime) -> list[tuple[str | None, str, Gift]]:
+    """(shop, merchant, gift) of the last minute here. Ids begin with their time, so nothing older is looked at."""
+    shops, params = _names([place.shop for place in places])
+    alone, more = _names([place.merchant for place in places if place.alone], "m")
+    without_shop = f" OR (l.shop IS NULL AND l.merchant IN ({alone}))" if alone else ""
+    rows = tx.all(
+        f"{_SELECT} WHERE l.id >= :since AND l.purpose = 'payer' AND (l.shop IN ({shops}){without_shop})",
+        {**params, **more, "since": floor_id("l", now - SHOWN_FOR)},
+    )
     return [(row["shop"], row["merchant"], _gift(row)) for row in rows]
 
 
@@ -233,8 +239,8 @@ def _moment(text: str | None) -> datetime | None:
     return from_text(text) if text is not None else None
 
 
-def _names(values: Sequence[str]) -> tuple[str, Mapping[str, str]]:
-    params = {f"v{number}": value for number, value in enumerate(values)}
+def _names(values: Sequence[str], prefix: str = "v") -> tuple[str, Mapping[str, str]]:
+    params = {f"{prefix}{number}": value for number, value in enumerate(values)}
     return ", ".join(f":{name}" for name in params), params
 
 

@@ -213,7 +213,7 @@ def test_R260_the_look_reads_the_last_minute_and_no_more(open_world):
     )
     text = " ".join(str(row["detail"]) for row in plan)
     assert "SCAN" not in text
-    assert len(open_world.store.read(lambda tx: till._gifts(tx, now))) <= 1
+    assert len(open_world.store.read(lambda tx: till._gifts(tx, [PLACE], now))) <= 1
 
 
 # -- slots, and the page around it ------------------------------------------------------------------------------------
