@@ -23,6 +23,7 @@ from gateway.web.admin.overview import overview_room
 from gateway.web.admin.pairs import pairs_room
 from gateway.web.admin.parked import parked_room
 from gateway.web.admin.payments import payments_room
+from gateway.web.admin.people_pages import people_room
 from gateway.web.admin.setup_pages import setup_room
 from gateway.web.pages import wording
 from gateway.web.pages.roles import role_name
@@ -39,6 +40,8 @@ def register_admin(app: Flask, runtime: Runtime) -> None:
     for make in (overview_room, payments_room, parked_room, incidents_room, audit_room, export_room, jobs_room):
         app.register_blueprint(make(runtime).blueprint)
     for make in (setup_room, merchants_room, channels_room, items_room, pairs_room, offers_room):
+        app.register_blueprint(make(runtime).blueprint)
+    for make in (people_room,):
         app.register_blueprint(make(runtime).blueprint)
 
 
