@@ -15,6 +15,10 @@ class Surface:
     reader: str = "nobody"
     allow: tuple[str, ...] = ()
 
+    @property
+    def is_console(self):
+        return self.name.startswith("console")
+
 
 def _ready(w, story):
     w.page.goto(story.open_link())
@@ -32,23 +36,97 @@ def _leaving(w, story):
     w.page.wait_for_selector("main form button")
 
 
+PHONE = "/sandbox/phone/B"
+_SERVED = set()
+
+
+def _phone(path, then=None):
+    """A page of guest B's phone in the sandbox, who has paid twice, claimed one link and has another open."""
+
+    def go(w, story):
+        page = w.page
+        if story._house.base_url not in _SERVED:
+            _SERVED.add(story._house.base_url)
+            for _ in range(3):
+                page.goto("/sandbox?guest=B&channel=noodles-wechat")
+                page.click("button[name=action][value=pay]")
+            page.goto(f"{PHONE}/")
+            page.locator("main a[href*='/c/']").first.click()
+            page.click("main form button")
+            page.wait_for_selector("[data-coupon]")
+        page.goto(f"{PHONE}{path}")
+        if then:
+            page.locator(then).first.click()
+            page.locator("h1").wait_for()
+
+    return go
+
+
+def _first(path, link):
+    """The page behind the first such link of a list."""
+
+    def go(w, story):
+        story.open_link()
+        w.page.goto(path)
+        w.page.locator(link).first.click()
+        w.page.locator("h1").wait_for()
+
+    return go
+
+
 SURFACES = (
     Surface("claim-ready", _ready),
     Surface("claim-claimed", _claimed),
     Surface("claim-leave", _leaving),
+    Surface("me-claim", _phone("/me?tab=claim")),
+    Surface("me-use", _phone("/me?tab=use")),
+    Surface("me-past", _phone("/me?tab=past")),
+    Surface("me-empty", "/sandbox/phone/C/me"),
+    Surface("me-coupon", _phone("/me?tab=use", "main a[href*='/me/coupons/']")),
+    Surface("me-privacy", _phone("/me/privacy")),
+    Surface("me-export", _phone("/me/privacy/export")),
+    Surface("me-invite", _phone("/me/invite")),
     Surface("buy-shelf", "/buy?circle=wutong"),
     Surface("buy-orders", "/sandbox/phone/A/me/orders"),
+    Surface("shop-code", _phone("/s/noodles-1")),
+    Surface("outside", "/s/noodles-1"),
     Surface("neutral", "/c/nothing", allow=("404",)),
     Surface("show-staff", "/v/x"),
     Surface("login", "/login"),
     Surface("till", "/till/noodles-1"),
+    Surface("till-clerk", "/till/coffee-1/clerk", "manager"),
     Surface("sandbox", "/sandbox"),
     Surface("redeem", "/redeem", "manager"),
     Surface("redeem-unknown", "/redeem?code=H7KQ2M9WXT4B5", "manager", ("404",)),
     Surface("redeem-conflicts", "/redeem/conflicts", "manager"),
     Surface("status", "/status", "manager"),
     Surface("password", "/password", "manager"),
-    Surface("console", "/admin", "manager"),
+    Surface("console-manager", "/admin", "manager"),
+    Surface("console", "/admin", "operator"),
+    Surface("console-payments", "/admin/payments", "operator"),
+    Surface("console-payments-none", "/admin/payments?q=nothing", "operator"),
+    Surface("console-payment", _first("/admin/payments", "main table a"), "operator"),
+    Surface("console-parked", "/admin/parked", "operator"),
+    Surface("console-incidents", "/admin/incidents", "operator"),
+    Surface("console-audit", "/admin/audit", "operator"),
+    Surface("console-export", "/admin/export", "operator"),
+    Surface("console-channels", "/admin/channels", "operator"),
+    Surface("console-channel", "/admin/channels/noodles-wechat", "operator"),
+    Surface("console-items", "/admin/items", "operator"),
+    Surface("console-item", "/admin/items/latte-5off", "operator"),
+    Surface("console-item-new", "/admin/items/new", "operator"),
+    Surface("console-merchants", "/admin/merchants", "operator"),
+    Surface("console-merchant", "/admin/merchants/noodles", "operator"),
+    Surface("console-shop", "/admin/shops/noodles-1", "operator"),
+    Surface("console-poster", "/admin/shops/noodles-1/poster", "operator"),
+    Surface("console-pairs", "/admin/pairs", "operator"),
+    Surface("console-pairs-one", "/admin/pairs?shop=noodles", "operator"),
+    Surface("console-offers", "/admin/offers", "operator"),
+    Surface("console-offer", "/admin/offers/wutong", "operator"),
+    Surface("console-simulate", "/admin/offers/wutong/simulate", "operator"),
+    Surface("console-setup-circle", "/admin/setup/circle", "operator"),
+    Surface("console-setup-channel", "/admin/setup/channel?merchant=noodles", "operator"),
+    Surface("console-refused", "/admin/audit", "clerk", ("403",)),
 )
 
 
