@@ -11,6 +11,8 @@ from typing import Any
 from gateway import links
 from gateway.contract.clock import to_text
 from gateway.contract.store import Row, Tx
+from gateway.delivery import showings
+from gateway.delivery.showings import Reach
 from gateway.reading.links import in_list
 
 
@@ -34,6 +36,7 @@ class LinkStory:
     holds: Sequence[Hold]
     coupons: Sequence[Row]
     redemptions: Sequence[Row]
+    reaches: Sequence[Reach]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ def of_payment(tx: Tx, payment: str, now: datetime) -> Story | None:
     if row is None:
         return None
     key = {"payment": payment}
+    reaches = showings.of_payment(tx, payment, now)
     return Story(
         payment=row,
         decisions=json.loads(row["decisions"]),
@@ -72,7 +76,7 @@ def of_payment(tx: Tx, payment: str, now: datetime) -> Story | None:
         ),
         relays=tx.all("SELECT * FROM relay_attempts WHERE payment = :payment ORDER BY id LIMIT 200", key),
         refunds=tx.all("SELECT * FROM refunds WHERE payment = :payment ORDER BY id LIMIT 200", key),
-        links=[_link(tx, link, now) for link in links.of_payment(tx, payment)],
+        links=[_link(tx, link, now, reaches) for link in links.of_payment(tx, payment)],
     )
 
 
@@ -98,7 +102,7 @@ def decided_at(payment: Row) -> str:
     return to_text(datetime.fromtimestamp(millis / 1000, timezone.utc))
 
 
-def _link(tx: Tx, link: Row, now: datetime) -> LinkStory:
+def _link(tx: Tx, link: Row, now: datetime, reaches: Sequence[Reach]) -> LinkStory:
     coupons = links.claimed_coupons(tx, [link["id"]])
     redemptions: list[Row] = []
     if coupons:
@@ -116,6 +120,7 @@ def _link(tx: Tx, link: Row, now: datetime) -> LinkStory:
         holds=_holds(tx, link["id"]),
         coupons=coupons,
         redemptions=redemptions,
+        reaches=[reach for reach in reaches if reach.link == link["id"] and reach.at],
     )
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from gateway import people, privacy
 from tests.me.conftest import address_of
+from tests.support.browsing import Browser
 
 
 def links_to(page, word):
@@ -313,3 +314,21 @@ def test_R037_the_wallet_reads_alike_on_both_databases(tmp_path, store_url):
     assert ends == sorted(ends, reverse=True)
     assert len(ends) == 50
     house.close()
+
+
+def test_R031_R037_a_gift_that_the_wallet_page_shows_has_been_shown(world, app, signed_in):
+    world.pay("N1", "openid-a")
+    world.pay("N2", "openid-a")
+    (link,) = world.links()
+    signed_in(link["person"]).get("/me/live")
+    signed_in(link["person"]).get("/me?tab=past")
+    assert world.all("SELECT * FROM showings") == []
+    signed_in(link["person"]).get("/me")
+    signed_in(link["person"]).get("/me")
+    world.store.write(lambda tx: None)  # what was queued before is written with it
+    (row,) = world.all("SELECT link, way, state, times FROM showings")
+    assert dict(row) == {"link": link["id"], "way": "wallet", "state": "shown", "times": 2}
+    world.user("ida", "operator")
+    payment = world.all("SELECT id FROM payments WHERE transaction_id = 'N2'")[0]["id"]
+    page = Browser(app).sign_in("ida").get(f"/admin/payments/{payment}")
+    assert "送达 券包 已显示" in page.text

@@ -16,6 +16,7 @@ from gateway.reading.story import LinkStory, Story, decided_at
 from gateway.web.admin.payments_words import place_name, wallet_name
 from gateway.web.pages.language import language
 from gateway.web.pages.roles import guest
+from gateway.web.pages.ways_words import line_of
 from gateway.web.pages.wording import as_time, last_minute, moment, money
 
 Mark = Literal["done", "now", "failed", "skipped"]
@@ -166,6 +167,8 @@ class Teller:
 
     def _after(self, link: LinkStory) -> Iterator[Step]:
         row = link.row
+        for reach in sorted(link.reaches, key=lambda reach: reach.at):
+            yield Step(reach.at, "done" if reach.state == "shown" else "failed", _("送达"), line_of(reach))
         if row["opened_at"]:
             opened = _("已打开 %(t)s", t=self._clock(row["opened_at"]))
             yield Step(row["opened_at"], "done", _("送达"), opened)

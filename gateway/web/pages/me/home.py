@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, cast
@@ -14,6 +14,7 @@ from gateway import handover, links
 from gateway.catalog.directory import Directory
 from gateway.contract.clock import to_text
 from gateway.contract.store import Row, Tx
+from gateway.delivery import showings
 from gateway.people import Person, in_group
 from gateway.reading import holdings
 from gateway.runtime import Runtime
@@ -31,6 +32,7 @@ class Gift:
     """A link that waits to be claimed."""
 
     id: str
+    merchant: str
     giver: str
     items: int
     until: str
@@ -63,12 +65,25 @@ class HomePages:
     def home(self) -> str:
         """The whole page."""
         here = visitor(self._runtime)
-        return render_template("me/home.html", every=EVERY_S, **self._shown(here))
+        shown = self._shown(here)
+        self._note_shown([row for row in shown["rows"] if isinstance(row, Gift)])
+        return render_template("me/home.html", every=EVERY_S, **shown)
 
     def live(self) -> Response:
         """The list by itself, for the page that lies open."""
         here = watcher(self._runtime)
         return fragment(render_template("me/_list.html", **self._shown(here)))
+
+    def _note_shown(self, gifts: Sequence[Gift]) -> None:
+        """The wallet page is one of the ways to the payer: what it shows him has been shown."""
+        now = g.now
+
+        def note(tx: Tx) -> None:
+            for gift in gifts:
+                showings.note_shown(tx, now, gift.id, "wallet", gift.merchant)
+
+        if gifts:
+            self._runtime.store.write_later(note)
 
     def open_link(self, link: str) -> Response:
         """To the claim page of a link of his own. Its token goes into his session and stands in no address."""
@@ -129,7 +144,7 @@ def _gift(directory: Directory, row: Row, now: datetime) -> Gift:
     merchant, circle = directory.merchant(row["merchant"]), directory.circle(row["circle"])
     giver = merchant.name if merchant is not None else circle.name if circle is not None else ""
     soon = row["expires_at"] <= to_text(now + SOON)
-    return Gift(row["id"], giver, len(links.items_of(row)), row["expires_at"], soon)
+    return Gift(row["id"], row["merchant"], giver, len(links.items_of(row)), row["expires_at"], soon)
 
 
 def _own_link(tx: Tx, who: Person, link: str) -> Row | None:
