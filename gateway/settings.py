@@ -141,6 +141,13 @@ class Retention:
 
 
 @dataclass(frozen=True, slots=True)
+class Status:
+    """`public`: whether who is not signed in sees how the house does (its health and incidents, no numbers)."""
+
+    public: bool = _setting(default=False, check=flag())
+
+
+@dataclass(frozen=True, slots=True)
 class Live:
     """`sse_max`: streams that one process keeps open at once; each holds a thread. 0: pages ask again and again."""
 
@@ -174,5 +181,6 @@ class Config:
     security: Security = Security()
     retention: Retention = Retention()
     live: Live = Live()
+    status: Status = Status()
     plugins: Plugins = Plugins()
     log: Log = Log()

@@ -23,6 +23,7 @@ from gateway.delivery import slip
 from gateway.heartbeat import beat
 from gateway.intake.spool import Record, Spool
 from gateway.ledger import limits
+from gateway.overview import rates
 from gateway.relay import Relay
 from gateway.replay import hand_over
 from gateway.runtime import Runtime
@@ -50,6 +51,7 @@ class Worker:
         self._spool = spool
         self._jobs = Runner(runtime, kinds(relay))
         self._last_keeping = runtime.clock() - KEEP_HOUSE_EVERY
+        self._added_up = ""
         buying = Buying(runtime)
         self._deeds: Mapping[str, Deed] = {
             "relay": self._relay_again,
@@ -103,6 +105,7 @@ class Worker:
             self._drop_jobs,
             self._drop_checks,
             self._settle_scans,
+            self._add_up,
         ):
             did += sweep()
         self._alarm()
@@ -229,6 +232,17 @@ class Worker:
     def _settle_scans(self) -> int:
         now = self._runtime.clock()
         return self._sweep(lambda tx: offline.release_held(tx, now, BATCH) + offline.forget(tx, now, BATCH))
+
+    def _add_up(self) -> int:
+        """Once a minute, what the status page shows in few rows; more at once only while it is behind."""
+        now = self._runtime.clock()
+        minute = rates.minute_text(now)
+        if minute == self._added_up:
+            return 0
+        if self._runtime.store.write(lambda tx: rates.roll(tx, now)):
+            return 1
+        self._added_up = minute
+        return 0
 
     def _drop_checks(self) -> int:
         now = self._runtime.clock()

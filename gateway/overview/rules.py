@@ -14,6 +14,8 @@ State = Literal["ok", "attention", "down", "paused", "unverified", "quiet"]
 RATE_OVER: Final = timedelta(minutes=5)
 RELAY_OVER: Final = timedelta(hours=1)
 QUIET_AFTER: Final = timedelta(minutes=15)
+DOWN_AFTER: Final = 3
+"""Times its usual silence, a channel counts as cut off."""
 SLOW_MS: Final = 2000
 WAITING_TOO_LONG: Final = timedelta(seconds=60)
 BUDGET_LOW_PERCENT: Final = 90
@@ -42,9 +44,25 @@ class RelayFigures:
     answered_now: int = 0
 
 
+Cause = Literal["keys", "breaker", "not_answering", "silent", "refused", "slow", "unanswered", "quiet"]
+"""Why a channel is not simply well; `silent` is beyond all custom, `quiet` longer than usual."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A stretch of the rate's curve: when it begins, and events a minute; None where nothing is known."""
+
+    at: datetime
+    per_minute: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class ChannelStatus:
-    """One channel's line. `per_minute` over the last five minutes; `refused`: bad signatures since midnight."""
+    """One channel's line. `per_minute` over the last five minutes; `refused`: bad signatures since midnight.
+
+    `cause` says why it is not well, and `since` since when, as far as that is known. `usual` is how long it is silent
+    at most at this hour, None while that is not known.
+    """
 
     slug: str
     name: str
@@ -56,6 +74,11 @@ class ChannelStatus:
     refused: int
     relay: RelayFigures
     trouble: str
+    circle: str = ""
+    cause: Cause | None = None
+    since: datetime | None = None
+    usual: timedelta | None = None
+    points: Sequence[Point] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +110,18 @@ class BudgetStatus:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Something open that an operator must hear of. `channel` is a channel's slug or ""."""
+    """Something open that an operator must hear of. `channel` is a channel's slug or "".
+
+    `said`: what staff said about it, oldest first: (at, by whom, seen or closed, cause).
+    """
 
     kind: str
     channel: str
     n: int
     since: datetime
     last_at: datetime
+    id: str = ""
+    said: Sequence[tuple[str, str, str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,23 +136,76 @@ class Overview:
     budgets: Sequence[BudgetStatus]
     incidents: Sequence[Incident]
     state: State
+    last_closed: datetime | None = None
 
 
 def channel_state(
-    live: LiveChannel, last_at: datetime | None, refused: int, relay: RelayFigures, now: datetime, *, is_broken: bool
+    live: LiveChannel,
+    last_at: datetime | None,
+    refused: int,
+    relay: RelayFigures,
+    now: datetime,
+    *,
+    is_broken: bool,
+    usual: timedelta | None = None,
 ) -> State:
-    """Pure: how a channel does. A shop may be closed, so silence alone is never called a fault."""
+    """Pure: how a channel does. `usual`: how long it is silent at most at this hour, None while that is not known.
+
+    A shop may be closed, so silence is a fault only where it is three times what is usual.
+    """
+    return judge(live, last_at, refused, relay, now, is_broken=is_broken, usual=usual)[0]
+
+
+def judge(
+    live: LiveChannel,
+    last_at: datetime | None,
+    refused: int,
+    relay: RelayFigures,
+    now: datetime,
+    *,
+    is_broken: bool,
+    usual: timedelta | None = None,
+) -> tuple[State, Cause | None]:
+    """Pure: how a channel does, and why if not well."""
     if live.spec.paused:
-        return "paused"
-    failing_now = relay.tried_now >= _ENOUGH_TRIES and _below(relay.answered_now, relay.tried_now, _BROKEN_PERCENT)
-    if live.trouble or is_broken or failing_now:
-        return "down"
+        return "paused", None
+    broken = _broken(live, last_at, relay, now, is_broken=is_broken, usual=usual)
+    if broken is not None:
+        return "down", broken
     if last_at is None:
-        return "unverified" if not refused else "attention"
-    slow = relay.p95_ms is not None and relay.p95_ms > SLOW_MS
-    if refused or slow or _below(relay.answered, relay.tried, _FINE_PERCENT):
-        return "attention"
-    return "quiet" if now - last_at > QUIET_AFTER else "ok"
+        return ("unverified", None) if not refused else ("attention", "refused")
+    ill = _ill(refused, relay)
+    if ill is not None:
+        return "attention", ill
+    return ("quiet", "quiet") if now - last_at > max(usual or QUIET_AFTER, QUIET_AFTER) else ("ok", None)
+
+
+def _ill(refused: int, relay: RelayFigures) -> Cause | None:
+    if refused:
+        return "refused"
+    if _below(relay.answered, relay.tried, _FINE_PERCENT):
+        return "unanswered"
+    return "slow" if relay.p95_ms is not None and relay.p95_ms > SLOW_MS else None
+
+
+def _broken(
+    live: LiveChannel,
+    last_at: datetime | None,
+    relay: RelayFigures,
+    now: datetime,
+    *,
+    is_broken: bool,
+    usual: timedelta | None,
+) -> Cause | None:
+    if live.trouble:
+        return "keys"
+    if is_broken:
+        return "breaker"
+    if relay.tried_now >= _ENOUGH_TRIES and _below(relay.answered_now, relay.tried_now, _BROKEN_PERCENT):
+        return "not_answering"
+    if last_at is not None and usual is not None and now - last_at > DOWN_AFTER * max(usual, QUIET_AFTER):
+        return "silent"
+    return None
 
 
 def worst(states: Sequence[State], *, trouble: bool) -> State:

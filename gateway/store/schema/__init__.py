@@ -18,10 +18,12 @@ from gateway.store.schema import (
     operations,
     people,
     purchases,
+    rates,
     scans,
     setup,
     showings,
     signin,
+    staff,
 )
 from gateway.store.schema.step import Step
 
@@ -41,6 +43,8 @@ CORE: tuple[Step, ...] = (
     Step("0013_scans", scans.TABLES),
     Step("0014_jobs", jobs.TABLES),
     Step("0015_setup", setup.TABLES),
+    Step("0017_staff", staff.TABLES),
+    Step("0018_rates", rates.TABLES),
 )
 """The core's own migrations, in order."""
 

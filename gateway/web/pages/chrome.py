@@ -179,6 +179,7 @@ def _set_words(app: Flask, runtime: Runtime) -> None:
     app.add_template_filter(lambda percent: wording.percent_off(percent, language()), "percent_off")
     app.add_template_filter(lambda number: wording.count(number, language()), "count")
     app.add_template_filter(when, "when")
+    app.add_template_filter(lambda at, zone: f"{wording.as_time(at).astimezone(zone):%H:%M}", "clock")
     words: dict[str, Any] = {
         "asset": asset,
         "switch": switch,
