@@ -102,11 +102,21 @@ class Surface:
             operation["requestBody"]["required"] = False
 
 
+class OneSchemaAModel(SpecTree):
+    """SpecTree that works a model's schema out once and not at each use: half of what a worker's start took."""
+
+    def _add_model(self, model: Any, mode: Any = "validation") -> str:
+        known: dict[tuple[Any, Any], str] = self.__dict__.setdefault("_schemas_of", {})
+        if (model, mode) not in known:
+            known[model, mode] = super()._add_model(model, mode)
+        return known[model, mode]
+
+
 def new_surface(runtime: Runtime) -> Surface:
     """A surface with nothing on it yet."""
     return Surface(
         runtime,
-        SpecTree(
+        OneSchemaAModel(
             "flask",
             title="Drainage gateway",
             version="1",
