@@ -52,7 +52,7 @@ class Accounts:
 
         def ask(tx: Tx) -> tuple[Principal, bool]:
             principal = tokens.authenticate(tx, self.keys, text, now, kinds)
-            return principal, principal.kind == "api" and tokens.is_rested(tx, principal.token_id, now)
+            return principal, tokens.is_rested(tx, principal.token_id, principal.kind, now)
 
         principal, rested = self.store.read(ask)
         if rested:

@@ -35,7 +35,12 @@ LIFETIME: Final[Mapping[TokenKind, timedelta]] = {
 
 _LONGEST: Final = 2000
 _SKEW: Final = timedelta(minutes=10)
-_USED_EVERY: Final = timedelta(hours=1)
+_USED_EVERY: Final[Mapping[TokenKind, timedelta]] = {
+    "api": timedelta(hours=1),
+    "login": timedelta(minutes=5),
+    "session": timedelta(minutes=5),
+}
+"""How old the note of a token's last use may grow before it is written again."""
 _SHOWN: Final = (
     "id, kind, user_name, name, role, circle, merchant, created_at, expires_at, revoked_at, last_used_at, begun_at, "
     "confirmed_at"
@@ -196,11 +201,11 @@ def api_tokens(tx: Tx) -> list[Row]:
     return tx.all(f"SELECT {_SHOWN} FROM tokens WHERE kind = 'api' ORDER BY id DESC")
 
 
-def is_rested(tx: Tx, token_id: str, now: datetime) -> bool:
-    """Whether its last use was noted more than an hour ago, or never: enough to find tokens that nobody needs."""
+def is_rested(tx: Tx, token_id: str, kind: TokenKind, now: datetime) -> bool:
+    """Whether its last use was noted long ago or never: enough to find programs and devices that nobody needs."""
     row = tx.one(
         "SELECT 1 AS yes FROM tokens WHERE id = :id AND (last_used_at IS NULL OR last_used_at < :then)",
-        {"id": token_id, "then": to_text(now - _USED_EVERY)},
+        {"id": token_id, "then": to_text(now - _USED_EVERY[kind])},
     )
     return row is not None
 
@@ -208,6 +213,33 @@ def is_rested(tx: Tx, token_id: str, now: datetime) -> bool:
 def note_use(tx: Tx, token_id: str, now: datetime) -> None:
     """Remember that it is in use."""
     tx.run("UPDATE tokens SET last_used_at = :now WHERE id = :id", {"now": to_text(now), "id": token_id})
+
+
+def live_of_user(tx: Tx, user: str, now: datetime) -> list[Row]:
+    """A user's live sessions and logins, newest first, each with the `device` that it was opened with or None."""
+    shown = ", ".join(f"t.{name.strip()}" for name in _SHOWN.split(","))
+    return tx.all(
+        f"SELECT {shown}, d.device FROM tokens t LEFT JOIN session_devices d ON d.token = t.id "
+        "WHERE t.user_name = :user AND t.revoked_at IS NULL AND t.expires_at > :now ORDER BY t.id DESC",
+        {"user": user, "now": to_text(now)},
+    )
+
+
+def last_seen(tx: Tx) -> dict[str, str]:
+    """When each user's newest session was used last, by name; whoever has never been seen is not in it."""
+    rows = tx.all(
+        "SELECT user_name, max(coalesce(last_used_at, created_at)) AS at FROM tokens WHERE user_name IS NOT NULL "
+        "GROUP BY user_name"
+    )
+    return {row["user_name"]: row["at"] for row in rows}
+
+
+def note_device(tx: Tx, token_id: str, device: str) -> None:
+    """Remember what a session was opened with, in a few words."""
+    tx.run(
+        "INSERT INTO session_devices (token, device) VALUES (:token, :device) ON CONFLICT (token) DO NOTHING",
+        {"token": token_id, "device": device[:60]},
+    )
 
 
 def _claims(keys: TokenKeys, text: str) -> dict[str, Any]:

@@ -76,3 +76,21 @@ def set_password(tx: Tx, name: str, old_hash: str, new_hash: str) -> bool:
 def disable(tx: Tx, name: str) -> bool:
     """Let a user in no more; False when there is none or he was disabled before."""
     return bool(tx.run("UPDATE users SET disabled = 1 WHERE name = :name AND disabled = 0", {"name": name}))
+
+
+def settle_password(tx: Tx, name: str, new_hash: str) -> None:
+    """Set a password that the user chose by a link of his own: nothing is to be replaced at his first sign-in."""
+    tx.run("UPDATE users SET password_hash = :new, must_change = 0 WHERE name = :name", {"new": new_hash, "name": name})
+
+
+def enable(tx: Tx, name: str) -> bool:
+    """Let a user in again; False when there is none or he was not disabled."""
+    return bool(tx.run("UPDATE users SET disabled = 0 WHERE name = :name AND disabled = 1", {"name": name}))
+
+
+def set_scope(tx: Tx, name: str, role: str, circle: str | None, merchant: str | None) -> None:
+    """Give a user another role and scope, which his sessions have at once. The caller has checked them."""
+    tx.run(
+        "UPDATE users SET role = :role, circle = :circle, merchant = :merchant WHERE name = :name",
+        {"role": role, "circle": circle, "merchant": merchant, "name": name},
+    )

@@ -23,6 +23,7 @@ from gateway.store.schema import (
     setup,
     showings,
     signin,
+    webhooks,
     staff,
 )
 from gateway.store.schema.step import Step
@@ -44,6 +45,7 @@ CORE: tuple[Step, ...] = (
     Step("0014_jobs", jobs.TABLES),
     Step("0015_setup", setup.TABLES),
     Step("0017_staff", staff.TABLES),
+    Step("0016_webhooks", webhooks.TABLES),
     Step("0018_rates", rates.TABLES),
 )
 """The core's own migrations, in order."""

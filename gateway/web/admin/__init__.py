@@ -25,6 +25,7 @@ from gateway.web.admin.parked import parked_room
 from gateway.web.admin.payments import payments_room
 from gateway.web.admin.people_pages import people_room
 from gateway.web.admin.setup_pages import setup_room
+from gateway.web.admin.staff_pages import staff_room
 from gateway.web.pages import wording
 from gateway.web.pages.roles import role_name
 
@@ -41,7 +42,7 @@ def register_admin(app: Flask, runtime: Runtime) -> None:
         app.register_blueprint(make(runtime).blueprint)
     for make in (setup_room, merchants_room, channels_room, items_room, pairs_room, offers_room):
         app.register_blueprint(make(runtime).blueprint)
-    for make in (people_room,):
+    for make in (people_room, staff_room):
         app.register_blueprint(make(runtime).blueprint)
 
 

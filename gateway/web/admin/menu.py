@@ -46,7 +46,24 @@ _ROOMS: Final = (
 def menu(who: Principal) -> list[Entry]:
     """The rooms that `who` may enter, in their order."""
     roles = current_app.extensions.get(ROLES, {})
-    titles = {
+    titles = _titles()
+    found = []
+    for room in _ROOMS:
+        role = roles.get((f"admin_{room}.index", "GET"))
+        if role is not None and who.may(role):
+            found.append(Entry(room, titles[room], url_for(f"admin_{room}.index")))
+    return found
+
+
+def doors() -> list[tuple[str, str]]:
+    """(title, lowest role that may enter) of every room that there is, in the order of the menu."""
+    roles, titles = current_app.extensions.get(ROLES, {}), _titles()
+    found = ((titles[room], roles.get((f"admin_{room}.index", "GET"))) for room in _ROOMS)
+    return [(title, role) for title, role in found if role is not None]
+
+
+def _titles() -> dict[str, str]:
+    return {
         "overview": _("概览"),
         "payments": _("付款"),
         "campaigns": _("活动"),
@@ -65,9 +82,3 @@ def menu(who: Principal) -> list[Entry]:
         "webhooks": _("回调推送"),
         "export": _("导出"),
     }
-    found = []
-    for room in _ROOMS:
-        role = roles.get((f"admin_{room}.index", "GET"))
-        if role is not None and who.may(role):
-            found.append(Entry(room, titles[room], url_for(f"admin_{room}.index")))
-    return found

@@ -13,6 +13,7 @@ from gateway.web.pages.chrome import set_up_chrome
 from gateway.web.pages.claim import claim_blueprint
 from gateway.web.pages.customer import customer_pages
 from gateway.web.pages.invite import invite_blueprint
+from gateway.web.pages.join import join_blueprint
 from gateway.web.pages.language import set_up_language
 from gateway.web.pages.login import login_blueprint
 from gateway.web.pages.me import gift_blueprint, me_blueprint
@@ -47,6 +48,7 @@ def register_pages(app: Flask, runtime: Runtime) -> None:
     app.register_blueprint(customer_pages(runtime, "customer", CUSTOMER_ROOMS))
     for make in (
         login_blueprint,
+        join_blueprint,
         redeem_blueprint,
         status_blueprint,
         till_blueprint,

@@ -76,7 +76,7 @@ class LoginPages:
     def _enter(self, issued: Issued) -> Response:
         # The form token of before the sign-in is not that of after it.
         session.pop("csrf_token", None)
-        return staff.enter(make_response(redirect(url_for("staff.home"), 303)), issued, g.now)
+        return staff.enter(make_response(redirect(url_for("staff.home"), 303)), issued, g.now, self._runtime)
 
     @staticmethod
     def _login_form(faults: dict[str, str], name: str, refused: Refused | None = None) -> Answer:

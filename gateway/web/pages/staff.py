@@ -9,9 +9,10 @@ from flask import Response, abort, current_app, g, redirect, request, session, u
 
 from gateway.auth import Principal
 from gateway.auth.principal import Role, TokenKind
-from gateway.auth.tokens import Issued
+from gateway.auth.tokens import Issued, note_device
 from gateway.contract.errors import Refused
 from gateway.runtime import Runtime
+from gateway.web.pages.user_agent import device_of
 
 COOKIE: Final = "drainage_staff"
 _KINDS: Final[tuple[TokenKind, ...]] = ("session",)
@@ -50,8 +51,14 @@ def require(runtime: Runtime, role: Role) -> Principal:
     return who
 
 
-def enter(response: Response, issued: Issued, now: datetime) -> Response:
-    """Give the browser its session: a cookie that scripts cannot read and other sites do not send."""
+def enter(response: Response, issued: Issued, now: datetime, runtime: Runtime | None = None) -> Response:
+    """Give the browser its session: a cookie that scripts cannot read and other sites do not send.
+
+    With `runtime` it is noted what kind of device that was, for the list in which a lost one is found.
+    """
+    if runtime is not None:
+        device = device_of(request.headers.get("User-Agent", ""))
+        runtime.store.write(lambda tx: note_device(tx, issued.id, device))
     response.set_cookie(
         COOKIE,
         issued.text,

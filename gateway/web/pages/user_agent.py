@@ -36,3 +36,28 @@ def kind_of(user_agent: str) -> Kind:
     if "alipayclient" in words or "aliapp(ap/" in words:
         return Kind("alipay", "miniprogram" not in words)
     return _PLAIN
+
+
+_BROWSERS: Final = (
+    ("micromessenger", "WeChat"),
+    ("alipayclient", "Alipay"),
+    ("edg/", "Edge"),
+    ("firefox/", "Firefox"),
+    ("chrome/", "Chrome"),
+    ("safari/", "Safari"),
+)
+_SYSTEMS: Final = (
+    ("iphone", "iPhone"),
+    ("ipad", "iPad"),
+    ("android", "Android"),
+    ("windows", "Windows"),
+    ("mac os", "Mac"),
+    ("linux", "Linux"),
+)
+
+
+def device_of(user_agent: str) -> str:
+    """`Chrome · Windows`: what its owner knows a device by, and too little to follow anybody by. "" for neither."""
+    words = user_agent.lower()
+    found = (next((name for sign, name in signs if sign in words), "") for signs in (_BROWSERS, _SYSTEMS))
+    return " · ".join(name for name in found if name)
