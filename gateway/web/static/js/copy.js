@@ -24,13 +24,13 @@
       if (late) { late.hidden = false; }
     }, 8000);
   });
-  var copy = document.querySelector('[data-copy]');
-  if (copy && navigator.clipboard) {
+  // A phone's older browser has no forEach on lists of elements.
+  Array.prototype.forEach.call(navigator.clipboard ? document.querySelectorAll('[data-copy]') : [], function (copy) {
     copy.hidden = false;
     copy.addEventListener('click', function () {
       navigator.clipboard.writeText(copy.getAttribute('data-copy')).then(function () {
         copy.textContent = copy.getAttribute('data-done');
       }, function () { copy.hidden = true; });
     });
-  }
+  });
 }());
