@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from gateway import coupons, links, people, tagging
+from gateway import coupons, links, people, tagging, webhooks
 from gateway.catalog.directory import Directory
 from gateway.catalog.specs import Binding, Item, Merchant
 from gateway.contract.errors import Refused
@@ -134,6 +134,7 @@ class Claiming:
             if slug not in taken:
                 budget.give_back(tx, link["id"], slug)
         again = self._bound_link(tx, directory, token, now, person)
+        webhooks.claimed(tx, now, directory.webhooks_for(link["circle"], link["merchant"]), again)
         return self._page(tx, directory, again, now)
 
     @staticmethod

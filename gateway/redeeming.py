@@ -13,12 +13,13 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
 
-from gateway import audit, coupons, inbox, refunds
+from gateway import audit, coupons, inbox, refunds, webhooks
 from gateway.contract.clock import from_text, to_text
 from gateway.contract.errors import Refused
 from gateway.contract.ids import IdFactory
 from gateway.contract.store import Row, Store, Tx
 from gateway.ledger import budget
+from gateway.webhooks import Hooks
 from linkgen.codes import is_code, normalise
 
 REVERSIBLE_FOR: Final = timedelta(hours=24)
@@ -58,6 +59,7 @@ class Redeeming:
 
     store: Store
     ids: IdFactory
+    hooks: Hooks = Hooks()  # noqa: RUF009 - it never changes
 
     def look(self, code: str, clerk: Clerk, now: datetime) -> dict[str, Any]:
         """The coupon as the API shows it. Raises Refused `no_such_coupon` 404, `wrong_merchant` 403 (`merchant`)."""
@@ -70,6 +72,7 @@ class Redeeming:
         (`redeemed`: when and where), `void`, `not_yet_valid`, `reserved`, `below_minimum`, `idempotency_key_reused`;
         `reauthentication_required` 401 (`limit_fen`).
         """
+        self.hooks.ready()
         return self.store.write(lambda tx: self.redeem_in(tx, code, clerk, key, bill, now))
 
     def redeem_in(
@@ -151,6 +154,19 @@ class Redeeming:
         budget.consume(tx, coupon["origin"], coupon["item"])
         told = {"scanned_at": to_text(at)} if at != now else {}
         _audit(tx, now, clerk, "coupon.redeem", coupon["code"], {"state": "claimed"}, {"state": "redeemed", **told})
+        webhooks.redeemed(
+            tx,
+            now,
+            self.hooks.of(coupon["circle"], coupon["merchant"]),
+            coupon,
+            {
+                "shop": bill.shop,
+                "at": to_text(at),
+                "discount_fen": discount,
+                "amount_fen": bill.amount_fen,
+                "transaction_id": bill.transaction_id,
+            },
+        )
         after = coupons.by_code(tx, coupon["code"])
         assert after is not None  # it was there a moment ago in this transaction
         return coupons.as_json(tx, after, now)
@@ -185,12 +201,14 @@ class Redeeming:
                 raise Refused("not_redeemed", 409)
             if again["state"] == "void":
                 refunds.undo_loss(tx, self.ids, now, again, used)
+            webhooks.reversed_(tx, now, self.hooks.of(again["circle"], again["merchant"]), again)
             after = {"state": again["state"], "reason": reason}
             if clerk.device_of is not None:
                 after["device_of"] = clerk.device_of
             _audit(tx, now, clerk, "coupon.reverse", coupon["code"], {"state": "redeemed"}, after)
             return coupons.as_json(tx, again, now)
 
+        self.hooks.ready()
         return self.store.write(undo)
 
 

@@ -32,6 +32,7 @@ from gateway.settings import Config
 from gateway.sharing import Sharing
 from gateway.signin import SignIn
 from gateway.store import open_store
+from gateway.webhooks import Hooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ def create(
         random=random,
         intake=TakeIn(store, keyring.vault, link_keys, ids, rulebook),
         claiming=Claiming(store, random),
-        redeeming=Redeeming(store, ids),
+        redeeming=Redeeming(store, ids, Hooks(lambda: holder.current(time.monotonic()), lambda: holder.known)),
         sharing=Sharing(store, ids, link_keys),
         handing_over=HandingOver(store, ids, random, link_keys),
         ordering=Ordering(store, ids, random, link_keys, rulebook),

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Literal
 
 from crypto.vault import Vault
-from gateway import inbox, incidents, links, people, refunds, rewards, tagging
+from gateway import inbox, incidents, links, people, refunds, rewards, tagging, webhooks
 from gateway.catalog.directory import Directory, LiveChannel
 from gateway.contract.adapter import RawNotification
 from gateway.contract.errors import BadNotification, Undecryptable
@@ -153,6 +153,9 @@ class TakeIn:
             after=after,
             decisions=decisions,
         )
+        hooks = directory.webhooks_for(place.circle, place.merchant)
+        if hooks:
+            webhooks.issued(tx, now, hooks, id_)
         self._meet_refunds(tx, waiting, event, rules.min_amount_fen, now)
         if met.redemptions_wait:
             inbox.link_redemptions(tx, id_, event.transaction_id, place.merchant)

@@ -24,12 +24,13 @@ from gateway.heartbeat import beat
 from gateway.intake.spool import Record, Spool
 from gateway.ledger import limits
 from gateway.overview import rates
-from gateway.relay import Relay
+from gateway.relay import Guard, Relay
 from gateway.replay import hand_over
 from gateway.runtime import Runtime
 from gateway.setup import checks
 from gateway.store import sqlite_path
 from gateway.store.sqlite import checkpoint
+from gateway.webhooks.sending import Courier, HttpPost
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -52,6 +53,13 @@ class Worker:
         self._jobs = Runner(runtime, kinds(relay))
         self._last_keeping = runtime.clock() - KEEP_HOUSE_EVERY
         self._added_up = ""
+        self.courier = Courier(
+            runtime.store,
+            runtime.ids,
+            runtime.clock,
+            lambda: runtime.directory().catalog.webhooks,
+            HttpPost(Guard(runtime.config.relay.allow)),
+        )
         buying = Buying(runtime)
         self._deeds: Mapping[str, Deed] = {
             "relay": self._relay_again,
@@ -64,10 +72,13 @@ class Worker:
         # Beside the passes, which must not wait for an export.
         long_work = threading.Thread(target=self._jobs.run, args=(stop,), name="jobs")
         long_work.start()
+        told = threading.Thread(target=self.courier.run, args=(stop,), name="webhooks")
+        told.start()
         try:
             self._pass_until(stop)
         finally:
             long_work.join()
+            told.join()
 
     def _pass_until(self, stop: threading.Event) -> None:
         while not stop.is_set():
@@ -85,7 +96,7 @@ class Worker:
     def finish_due(self) -> int:
         """Passes and jobs until nothing due is left; how much was done. Raises StoreTrouble."""
         total = 0
-        while did := self.pass_once() + self._jobs.do_one():
+        while did := self.pass_once() + self._jobs.do_one() + self.courier.do_due():
             total += did
         return total
 

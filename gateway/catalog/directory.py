@@ -23,6 +23,7 @@ from gateway.catalog.specs import (
     Offer,
     Relation,
     Shop,
+    Webhook,
 )
 from gateway.contract.adapter import Ack, Adapter, Outcome, RawNotification
 from gateway.contract.clock import BEIJING
@@ -30,6 +31,7 @@ from gateway.contract.errors import BadConfig, UnknownKey
 from gateway.contract.events import Event
 from gateway.contract.wallet import Platform, Wallet
 
+K = TypeVar("K")
 V = TypeVar("V")
 
 
@@ -107,6 +109,10 @@ class Directory:
         self._relations = {way: pair.relation for pair in catalog.pairs.values() for way in directions(pair)}
         self._offers = {offer.circle: offer for offer in catalog.offers.values()}
         self._campaigns = _grouped((campaign.circle, campaign) for campaign in catalog.campaigns.values())
+        self._webhooks = _grouped(
+            (("circle", hook.circle) if hook.circle else ("merchant", hook.merchant), hook)
+            for _, hook in sorted(catalog.webhooks.items())
+        )
         self._zones = {shop.slug: zone_named(shop.timezone) for shop in catalog.shops.values()}
 
     def channels(self) -> Iterable[LiveChannel]:
@@ -189,6 +195,12 @@ class Directory:
         paid = self._channels.get(channel or "")
         wanted = paid.wallet if paid is not None else None
         return next((wallet for wallet in usable if wallet == wanted), usable[0] if usable else None)
+
+    def webhooks_for(self, circle: str, merchant: str) -> tuple[Webhook, ...]:
+        """Who is told of what happens at a merchant of a circle: an empty tuple, at no cost, where nobody is."""
+        if not self._webhooks:
+            return ()
+        return self._webhooks.get(("circle", circle), ()) + self._webhooks.get(("merchant", merchant), ())
 
     def zone(self, shop: str | None) -> tzinfo:
         """The zone that a shop's times are shown in; China's for none and for one that is not there."""
@@ -321,8 +333,8 @@ def _by_circle(catalog: Catalog, items: Iterable[Item]) -> dict[str, tuple[Item,
     )
 
 
-def _grouped(pairs: Iterable[tuple[str, V]]) -> dict[str, tuple[V, ...]]:
-    groups: dict[str, list[V]] = defaultdict(list)
+def _grouped(pairs: Iterable[tuple[K, V]]) -> dict[K, tuple[V, ...]]:
+    groups: dict[K, list[V]] = defaultdict(list)
     for key, value in pairs:
         groups[key].append(value)
     return {key: tuple(values) for key, values in groups.items()}

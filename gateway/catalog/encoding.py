@@ -8,12 +8,20 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from gateway.catalog.references import hide_secrets, show_secrets
-from gateway.catalog.specs import KINDS, Channel, KindName, Spec
+from gateway.catalog.specs import KINDS, Channel, KindName, Spec, Webhook
 
 SecretId = Callable[[str, str], str]
 """(channel's slug, secret) → the short id that stands for it: equal for equal secrets of one channel only."""
 
-_SECRET_FIELDS: Final = ("keys", "wallet")
+_SECRET_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "channel": ("keys", "wallet"),
+    "webhook": ("secret", "previous_secret"),
+}
+
+
+def owner_of(kind: str, slug: str) -> str:
+    """Whose secrets these are, as ids and look-ups name it: a channel's slug, `webhook.<slug>` for a webhook."""
+    return slug if kind == "channel" else f"{kind}.{slug}"
 
 
 def encode(spec: Spec, secret_id: SecretId) -> tuple[dict[str, Any], dict[str, str]]:
@@ -21,9 +29,13 @@ def encode(spec: Spec, secret_id: SecretId) -> tuple[dict[str, Any], dict[str, s
     values = {part.name: _listed(getattr(spec, part.name)) for part in dataclasses.fields(spec) if part.name != "slug"}
     secrets: dict[str, str] = {}
     if isinstance(spec, Channel):
-        for name in _SECRET_FIELDS:
+        for name in _SECRET_FIELDS["channel"]:
             values[name], found = hide_secrets(values[name], lambda secret: secret_id(spec.slug, secret))
             secrets |= found
+    elif isinstance(spec, Webhook):
+        held = {name: values[name] for name in _SECRET_FIELDS["webhook"]}
+        shown, secrets = hide_secrets(held, lambda secret: secret_id(owner_of("webhook", spec.slug), secret))
+        values |= shown
     return values, secrets
 
 
@@ -35,8 +47,8 @@ def decode(kind: KindName, slug: str, values: Mapping[str, Any], secrets: Mappin
     """
     known = {part.name for part in dataclasses.fields(KINDS[kind])}
     fields = {name: value for name, value in values.items() if name in known}
-    for name in _SECRET_FIELDS if kind == "channel" else ():
-        fields[name] = show_secrets(fields.get(name, {}), secrets)
+    for name in _SECRET_FIELDS.get(kind, ()):
+        fields[name] = show_secrets(fields.get(name, {} if kind == "channel" else ""), secrets)
     # Of a spec's own fields only tuples are lists in JSON; the lists of `keys` and `settings` lie one level deeper.
     tupled: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()

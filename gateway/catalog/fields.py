@@ -6,6 +6,7 @@ contract gives none: wide enough for any shop, narrow enough that a slip of the 
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 from collections.abc import Mapping
 from datetime import date, datetime, time
@@ -16,6 +17,10 @@ from gateway.catalog import specs
 from gateway.checks import Check, flag, list_of, matching, one_of, suggestion, text, toml_path, whole
 from gateway.contract.clock import from_text, to_text
 from gateway.contract.money import MAX_FEN
+
+WEBHOOK_EVENTS: Final = ("link.issued", "link.claimed", "coupon.redeemed", "coupon.reversed")
+SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - what every secret begins with
+_SECRET_BYTES: Final = range(24, 65)
 
 SLUG: Final = matching(r"[a-z0-9][a-z0-9-]{0,62}", "a name of small letters, digits and dashes, at most 63 of them")
 
@@ -60,6 +65,18 @@ def _sub_merchants(value: Any) -> dict[str, str]:
         raise ValueError("must be a table SUB_MCHID = merchant")  # noqa: TRY004 - one kind of fault for the caller
     name = matching(r"[0-9A-Za-z_-]{1,32}", "a table whose names are SUB_MCHIDs, letters and digits")
     return {name(sub_mch_id): SLUG(merchant) for sub_mch_id, merchant in value.items()}
+
+
+def _signing_secret(value: Any) -> str:
+    """The serialisation of Standard Webhooks: `whsec_` and the base64 of 24 to 64 bytes."""
+    secret = str(text()(value))
+    try:
+        key = base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
+    except ValueError:
+        key = b""
+    if not secret.startswith(SECRET_PREFIX) or len(key) not in _SECRET_BYTES:
+        raise ValueError("must be whsec_ and the base64 of 24 to 64 random bytes")
+    return secret
 
 
 FIELDS: Final[Mapping[specs.KindName, Mapping[str, Check]]] = {
@@ -133,6 +150,15 @@ FIELDS: Final[Mapping[specs.KindName, Mapping[str, Check]]] = {
         "ends_at": _moment,
         "budget_fen": _FEN,
         "budget_fen_per_day": _FEN,
+    },
+    "webhook": {
+        "url": matching(r"https?://[!-~]{1,490}", "an address such as https://erp.example.com/drainage"),
+        "secret": _signing_secret,
+        "previous_secret": _or_empty(_signing_secret),
+        "circle": _or_empty(SLUG),
+        "merchant": _or_empty(SLUG),
+        "events": list_of(one_of(*WEBHOOK_EVENTS), "events"),
+        "paused": flag(),
     },
 }
 """Kind → key → check. A channel's `keys` and `wallet` and a campaign's own keys are read elsewhere."""

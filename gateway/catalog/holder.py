@@ -85,6 +85,11 @@ class DirectoryHolder:
         self._next_look = float("-inf")
         self._failing = False
 
+    @property
+    def known(self) -> Directory | None:
+        """The last one that was looked up, without looking: for use inside a transaction."""
+        return self._directory
+
     def current(self, monotonic_now: float) -> Directory:
         """The directory, at most `min_interval` behind the store while the store answers, else the last one known.
 

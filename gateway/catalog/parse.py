@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gateway.catalog.channel_rules import wallet_pair_faults
+from gateway.catalog.encoding import owner_of
 from gateway.catalog.fields import FIELDS, SLUG, plain, read_object
 from gateway.catalog.references import Sources
 from gateway.catalog.specs import KINDS, Catalog, KindName, Spec
@@ -85,6 +86,10 @@ def _object(kind: KindName, slug: str, table: Any, sources: Sources, faults: lis
     rest = dict(table)
     if kind == "channel":
         extra = _channel_secrets(slug, rest, sources, faults)
+    elif kind == "webhook":
+        for key in ("secret", "previous_secret"):
+            if key in rest:
+                rest[key] = sources.value(rest[key], owner_of(kind, slug), f"{path}.{key}", faults)
     elif kind == "campaign":
         extra = {"settings": _campaign_settings(slug, rest, faults)}
     elif kind == "pair" and rest.get("relation") == "block" and rest.get("both", False) is False:

@@ -51,17 +51,18 @@ class Sources:
         if not isinstance(table, dict):
             faults.append((path, "must be a table"))
             return {}
-        return {key: self._value(value, channel, f"{path}.{toml_path(key)}", faults) for key, value in table.items()}
+        return {key: self.value(value, channel, f"{path}.{toml_path(key)}", faults) for key, value in table.items()}
 
-    def _value(self, value: Any, channel: str, path: str, faults: list[tuple[str, str]]) -> Any:
+    def value(self, value: Any, channel: str, path: str, faults: list[tuple[str, str]]) -> Any:
+        """One value with its references replaced by their texts; `path` is where it stands, for faults."""
         if isinstance(value, str):
             return value
         if isinstance(value, list):
-            return [self._value(one, channel, f"{path}.{place}", faults) for place, one in enumerate(value)]
+            return [self.value(one, channel, f"{path}.{place}", faults) for place, one in enumerate(value)]
         if isinstance(value, dict):
             reference = reference_in(value)
             if reference is None:
-                return {k: self._value(one, channel, f"{path}.{toml_path(k)}", faults) for k, one in value.items()}
+                return {k: self.value(one, channel, f"{path}.{toml_path(k)}", faults) for k, one in value.items()}
             try:
                 return self._read(*reference, channel)
             except ValueError as error:

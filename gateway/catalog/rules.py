@@ -44,6 +44,7 @@ def faults_of(catalog: Catalog, named: Named, surroundings: Surroundings) -> lis
     faults += _pairs(catalog, look)
     faults += _offers(catalog, look)
     faults += _campaigns(catalog, look, surroundings.registry)
+    faults += _webhooks(catalog, look, surroundings)
     return faults
 
 
@@ -160,6 +161,19 @@ def _campaigns(catalog: Catalog, look: _Look, registry: Registry) -> Iterator[Fa
         except BadConfig as refused:
             for path, message in refused.faults:
                 yield ".".join(part for part in (toml_path("campaign", campaign.slug), path) if part), message
+
+
+def _webhooks(catalog: Catalog, look: _Look, surroundings: Surroundings) -> Iterator[Fault]:
+    for hook in catalog.webhooks.values():
+        if bool(hook.circle) == bool(hook.merchant):
+            yield toml_path("webhook", hook.slug), "needs either circle or merchant"
+        if hook.circle:
+            yield from look.missing("webhook", hook.slug, "circle", "circle", hook.circle)
+        if hook.merchant:
+            yield from look.missing("webhook", hook.slug, "merchant", "merchant", hook.merchant)
+        refusal = surroundings.check_upstream(hook.url)
+        if refusal is not None:
+            yield _path("webhook", hook.slug, "url"), refusal
 
 
 def _path(kind: str, slug: str, key: str) -> str:

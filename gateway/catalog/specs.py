@@ -17,7 +17,7 @@ Offered = Literal["own", "elsewhere", "both"]
 Relation = Literal["allow", "prefer", "block"]
 DEFAULT_ZONE: Final = "Asia/Shanghai"
 StartState = Literal["draft", "scheduled", "live"]
-KindName = Literal["circle", "merchant", "shop", "channel", "item", "pair", "offer", "campaign"]
+KindName = Literal["circle", "merchant", "shop", "channel", "item", "pair", "offer", "campaign", "webhook"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,25 @@ class Campaign:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-Spec = Circle | Merchant | Shop | Channel | Item | Pair | Offer | Campaign
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where a circle or one merchant is told of events. `events` () means all of them.
+
+    `secret` signs; `previous_secret`, "" for none, signs beside it while the receiver changes over. Both are in clear
+    once opened from the vault, and neither is shown by repr.
+    """
+
+    slug: str
+    url: str
+    secret: str = field(repr=False)
+    circle: str = ""
+    merchant: str = ""
+    events: tuple[str, ...] = ()
+    previous_secret: str = field(default="", repr=False)
+    paused: bool = False
+
+
+Spec = Circle | Merchant | Shop | Channel | Item | Pair | Offer | Campaign | Webhook
 """Any object of the catalogue."""
 
 KINDS: Final[Mapping[KindName, type[Spec]]] = {
@@ -168,6 +186,7 @@ KINDS: Final[Mapping[KindName, type[Spec]]] = {
     "pair": Pair,
     "offer": Offer,
     "campaign": Campaign,
+    "webhook": Webhook,
 }
 """Kind, as the apply file and the store name it, → its class; in the order in which people read them."""
 
@@ -184,6 +203,7 @@ class Catalog:
     pairs: Mapping[str, Pair] = field(default_factory=dict)
     offers: Mapping[str, Offer] = field(default_factory=dict)
     campaigns: Mapping[str, Campaign] = field(default_factory=dict)
+    webhooks: Mapping[str, Webhook] = field(default_factory=dict)
 
     @classmethod
     def of(cls, specs: Iterable[Spec]) -> Catalog:
@@ -204,6 +224,7 @@ class Catalog:
             self.pairs,
             self.offers,
             self.campaigns,
+            self.webhooks,
         )
         for kind, group in zip(KINDS, groups, strict=True):
             for spec in group.values():

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from crypto.errors import CryptoError
 from crypto.vault import Vault
-from gateway.catalog.encoding import decode, encode, to_json
+from gateway.catalog.encoding import decode, encode, owner_of, to_json
 from gateway.catalog.plan import Change
 from gateway.catalog.specs import KINDS, Catalog, Item, Spec
 from gateway.contract.clock import to_text
@@ -34,7 +34,7 @@ class Stored:
     secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
 
     def secret(self, channel: str, key_id: str) -> str | None:
-        """The secret of `channel` that is stored under `key_id`, or None."""
+        """The secret of `channel` (or of `webhook.<slug>`) that is stored under `key_id`, or None."""
         return self.secrets.get(channel, {}).get(key_id)
 
 
@@ -61,7 +61,7 @@ def load(tx: Tx, vault: Vault) -> Stored:
             faults.append((f"{kind}.{slug}", f"is stored in a form that does not open ({type(error).__name__})"))
             continue
         if opened:
-            secrets[slug] = opened
+            secrets[owner_of(kind, slug)] = opened
     if faults:
         raise BadConfig(faults)
     return Stored(version_of(tx), Catalog.of(specs), secrets)

@@ -23,8 +23,8 @@ from gateway.store.schema import (
     setup,
     showings,
     signin,
-    webhooks,
     staff,
+    webhooks,
 )
 from gateway.store.schema.step import Step
 
@@ -44,8 +44,8 @@ CORE: tuple[Step, ...] = (
     Step("0013_scans", scans.TABLES),
     Step("0014_jobs", jobs.TABLES),
     Step("0015_setup", setup.TABLES),
-    Step("0017_staff", staff.TABLES),
     Step("0016_webhooks", webhooks.TABLES),
+    Step("0017_staff", staff.TABLES),
     Step("0018_rates", rates.TABLES),
 )
 """The core's own migrations, in order."""

@@ -144,7 +144,7 @@ def desk_of(runtime: Runtime, who: Principal) -> Desk:
 
 
 def _plain(spec: Spec) -> dict[str, Any]:
-    secret = {"keys", "wallet", "settings", "slug"}
+    secret = {"keys", "wallet", "settings", "slug", "secret", "previous_secret"}
     return {name: getattr(spec, name) for name in type(spec).__dataclass_fields__ if name not in secret}
 
 
