@@ -57,6 +57,7 @@ def test_R072_every_route_for_every_role(sandbox_world, says, method, path, role
     allowed = TABLE[method, path]
     client = sandbox_world.client(None if role == "nobody" else role)
     address = path.replace("<transaction_id>", "T").replace("<person_id>", "p_x").replace("<order_id>", "o_x")
+    address = address.replace("<tag>", "payments")
     response = client.open(
         address.replace("<code>", "H7KQ2M9WXT4B5").replace("<nonce>", "nonce-000000000001"),
         method=method,

@@ -12,10 +12,12 @@ from gateway.auth import Principal
 from gateway.runtime import Runtime
 from gateway.web.admin.audit_pages import audit_room
 from gateway.web.admin.channels import channels_room
+from gateway.web.admin.delivery_pages import delivery_room
 from gateway.web.admin.export_pages import export_room
 from gateway.web.admin.incidents import incidents_room
 from gateway.web.admin.items import items_room
 from gateway.web.admin.job_pages import jobs_room
+from gateway.web.admin.keys_pages import keys_room
 from gateway.web.admin.menu import menu
 from gateway.web.admin.merchants import merchants_room
 from gateway.web.admin.offers import offers_room
@@ -42,7 +44,7 @@ def register_admin(app: Flask, runtime: Runtime) -> None:
         app.register_blueprint(make(runtime).blueprint)
     for make in (setup_room, merchants_room, channels_room, items_room, pairs_room, offers_room):
         app.register_blueprint(make(runtime).blueprint)
-    for make in (people_room, staff_room):
+    for make in (people_room, staff_room, keys_room, delivery_room):
         app.register_blueprint(make(runtime).blueprint)
 
 
