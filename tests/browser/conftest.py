@@ -6,10 +6,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import requests
 
 CHROMIUM = "/usr/bin/chromium"
 SIZES = {"phone": (360, 740), "tablet": (768, 1024), "desk": (1366, 768)}
 PASSWORD = "a password for the till"
+BOSS = "a password for the console"
 
 
 def pytest_collection_modifyitems(items):
@@ -112,3 +114,12 @@ def window(chromium, house):
             w.context.close()
 
     return opened
+
+
+@pytest.fixture(scope="session")
+def boss(house):
+    """An operator of everything, who has replaced his one-time password."""
+    once = house.drainage("user", "add", "boss", "--role", "operator").split()[-1]
+    body = {"username": "boss", "password": once, "new_password": BOSS}
+    assert requests.post(f"{house.base_url}/api/v1/password", json=body, timeout=10).status_code == 204
+    return "boss"

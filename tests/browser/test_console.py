@@ -2,22 +2,7 @@
 
 import pytest
 
-BOSS = "a password for the console"
-
-
-@pytest.fixture(scope="session")
-def boss(house):
-    """An operator of everything, who has replaced his one-time password."""
-    once = house.drainage("user", "add", "boss", "--role", "operator").split()[-1]
-    import requests
-
-    answer = requests.post(
-        f"{house.base_url}/api/v1/password",
-        json={"username": "boss", "password": once, "new_password": BOSS},
-        timeout=10,
-    )
-    assert answer.status_code == 204
-    return "boss"
+from tests.browser.conftest import BOSS
 
 
 def sign_in(w, name):

@@ -2,9 +2,7 @@
 
 import pytest
 
-from tests.browser.test_console import BOSS, boss, sign_in
-
-__all__ = ["BOSS", "boss"]
+from tests.browser.test_console import sign_in
 
 PAGES = {
     "setup": "/admin/setup",

@@ -129,18 +129,20 @@ def test_R260_beyond_the_limit_503_and_the_rest_goes_on(house, story):
     assert free == 4
 
 
-def test_R260_a_server_that_stops_says_goodbye_to_its_screens_first(house):
-    streams = [Stream(house) for _ in range(2)]
-    open_ones = [stream for stream in streams if stream.status == 200]
-    assert open_ones
-    house._stop()
-    for stream in open_ones:
-        names = []
-        try:
-            while True:
-                names.append(stream.event()[0])
-        except StopIteration:
-            pass
-        assert names[-1] == "bye"
-    for stream in streams:
+def test_R260_a_server_that_stops_says_goodbye_to_its_screens_first(house, story):
+    stream, end = Stream(house), time.monotonic() + 60
+    while stream.status != 200 and time.monotonic() < end:
+        # Slots of screens that another test closed are free once something was said to them.
         stream.close()
+        gift(story, 2655)
+        stream = Stream(house)
+    assert stream.status == 200
+    house._stop()
+    names = []
+    try:
+        while True:
+            names.append(stream.event()[0])
+    except StopIteration:
+        pass
+    stream.close()
+    assert names[-1] == "bye"
