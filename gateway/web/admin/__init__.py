@@ -28,6 +28,7 @@ from gateway.web.admin.payments import payments_room
 from gateway.web.admin.people_pages import people_room
 from gateway.web.admin.setup_pages import setup_room
 from gateway.web.admin.staff_pages import staff_room
+from gateway.web.admin.webhooks import webhooks_room
 from gateway.web.pages import wording
 from gateway.web.pages.roles import role_name
 
@@ -42,7 +43,7 @@ def register_admin(app: Flask, runtime: Runtime) -> None:
     app.add_template_filter(moment_of)
     for make in (overview_room, payments_room, parked_room, incidents_room, audit_room, export_room, jobs_room):
         app.register_blueprint(make(runtime).blueprint)
-    for make in (setup_room, merchants_room, channels_room, items_room, pairs_room, offers_room):
+    for make in (setup_room, merchants_room, channels_room, items_room, pairs_room, offers_room, webhooks_room):
         app.register_blueprint(make(runtime).blueprint)
     for make in (people_room, staff_room, keys_room, delivery_room):
         app.register_blueprint(make(runtime).blueprint)
