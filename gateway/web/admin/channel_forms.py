@@ -144,6 +144,9 @@ def read_channel(adapter: str, before: Channel | None, table_before: Mapping[str
     form.wallet = dict(table_before.get("wallet", {})) if same else {}
     for key in keys_of(adapter):
         _read(key, form, is_sandbox=bool(request.form.get("sandbox")))
+        if key.name in form.keys and not key.many:
+            # Typed anew, it is the one that holds.
+            form.keys.pop(f"{key.name}s", None)
     app = "app_id" if adapter == "alipay" else "appid"
     if set(form.wallet) - {app}:
         form.wallet[app] = form.keys.get(app, "")
@@ -168,7 +171,8 @@ def _read(key: Key, form: ChannelForm, *, is_sandbox: bool) -> None:
     if not key.is_secret:
         form.filled.shown[key.name] = text
     if not text:
-        if key.required and key.name not in table and not is_sandbox:
+        # While two are good together, the list `<name>s` stands in the place of the one.
+        if key.required and not {key.name, f"{key.name}s"} & set(table) and not is_sandbox:
             form.filled.faults[key.name] = _("请填写%(label)s", label=key.label)
         elif not key.is_secret:
             table.pop(key.name, None)

@@ -98,6 +98,11 @@ _OTHERS: Final[Mapping[str, tuple[int, tuple[str, str], tuple[str, str]]]] = {
         ("The person was merged again later.", "之后又合并过。"),
         ("Undo the later merge first.", "先撤销更晚的合并。"),
     ),
+    "moved_on": (
+        409,
+        ("It was changed by someone else meanwhile.", "内容已被他人修改。"),
+        ("Look at it again, then repeat.", "重新查看后再改。"),
+    ),
     "no_platform": (
         409,
         ("No sandbox platform signs for the channel.", "没有可为该渠道签名的沙盒平台。"),
