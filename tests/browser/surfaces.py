@@ -74,6 +74,17 @@ def _first(path, link):
     return go
 
 
+def _first_person(w, story):
+    """The person of the newest payment, found by its number."""
+    story.open_link()
+    paid = story._runtime.store.read(lambda tx: tx.one("SELECT transaction_id FROM payments ORDER BY id DESC LIMIT 1"))
+    number = paid["transaction_id"]
+    w.page.goto(f"/admin/people?q={number}")
+    if w.page.locator("main table a").count():
+        w.page.locator("main table a").first.click()
+        w.page.locator("h1").wait_for()
+
+
 SURFACES = (
     Surface("claim-ready", _ready),
     Surface("claim-claimed", _claimed),
@@ -126,6 +137,13 @@ SURFACES = (
     Surface("console-simulate", "/admin/offers/wutong/simulate", "operator"),
     Surface("console-setup-circle", "/admin/setup/circle", "operator"),
     Surface("console-setup-channel", "/admin/setup/channel?merchant=noodles", "operator"),
+    Surface("console-people", "/admin/people", "operator"),
+    Surface("console-person", _first_person, "operator"),
+    Surface("console-staff", "/admin/staff", "operator"),
+    Surface("console-keys", "/admin/keys", "operator"),
+    Surface("console-delivery", "/admin/delivery", "operator"),
+    Surface("console-webhooks", "/admin/webhooks", "operator"),
+    Surface("console-api-docs", "/api/v1/docs"),
     Surface("console-refused", "/admin/audit", "clerk", ("403",)),
 )
 
