@@ -25,7 +25,9 @@ FACTS = """() => ({
   dataUrls: [...document.querySelectorAll('[src^="data:"], [href^="data:"]')].length,
   small: [...document.querySelectorAll('body *')].filter(one => one.checkVisibility() && [...one.childNodes].some(n => n.nodeType === 3 && n.textContent.trim())
     && parseFloat(getComputedStyle(one).fontSize) < 12).map(one => one.textContent.trim().slice(0, 40)),
-  wide: document.documentElement.scrollWidth > window.innerWidth,
+  wide: document.documentElement.scrollWidth <= window.innerWidth ? '' : [...document.querySelectorAll('body *')]
+    .filter(one => one.getBoundingClientRect().right > window.innerWidth + 1).map(one => one.outerHTML.slice(0, 80)).join(' | ')
+    || [...document.querySelectorAll('body *')].filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.outerHTML.slice(0, 200)).join(' | ') || 'something'
 })"""
 
 TAB_ORDER = """() => [...document.querySelectorAll('[tabindex]')].filter(one => one.tabIndex > 0).length"""
@@ -54,7 +56,7 @@ def faults(page, language):
     wrong += [f"small target: {line}" for line in page.evaluate(SMALL)]
     wrong += [f"inline: {line}" for line in facts["inline"]]
     wrong += [f"text under 12 px: {line}" for line in facts["small"]]
-    expected = {"title": True, "lang": language, "h1": 1, "scripts": 0, "dataUrls": 0, "wide": False}
+    expected = {"title": True, "lang": language, "h1": 1, "scripts": 0, "dataUrls": 0, "wide": ""}
     wrong += [f"{name} is {facts[name]}" for name, value in expected.items() if facts[name] != value]
     if page.evaluate(TAB_ORDER):
         wrong.append("a tabindex above 0")

@@ -9,7 +9,7 @@ import pytest
 from adapters.alipay.wallet import wallet
 from gateway.contract.wallet import Reply, SignInFailed
 from tests.wallets.support import NOW, OPENID, Street, tables
-from tests.wallets.test_alipay_conformance import spoken_by
+from tests.wallets.test_alipay_wallet_conformance import spoken_by
 
 NODE = "alipay_system_oauth_token_response"
 

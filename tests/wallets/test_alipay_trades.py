@@ -18,7 +18,7 @@ from gateway.contract import BadConfig
 from gateway.contract.events import Payer
 from gateway.contract.wallet import CallFailed, CallUnknown, Reply, Trade
 from tests.wallets.support import NOTIFY, NOW, NUMBER, OPENID, Street, tables
-from tests.wallets.test_alipay_conformance import spoken_by
+from tests.wallets.test_alipay_wallet_conformance import spoken_by
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "alipay"
 
