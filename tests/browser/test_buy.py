@@ -7,7 +7,8 @@ from gateway.contract.clock import system_clock
 from gateway.web.sandbox.desk import openid_of
 from gateway.web.sandbox.platform import deliver, stage_of
 from tests.browser.conftest import SIZES
-from tests.browser.test_walk import CONTRAST, SMALL, WALLET
+from tests.browser.looking import faults
+from tests.browser.test_walk import WALLET
 
 BRIDGE = """
   window.asked = [];
@@ -137,8 +138,7 @@ def test_R248_targets_contrast_and_narrow_screens(window, story, dark, language)
             page.goto(base + path + ("&" if "?" in path else "?") + "text=large")
             tone = f"{language}-{'dark' if dark else 'light'}"
             w.shot(f"buy{path.partition('?')[0].replace('/', '-')[:12]}-320-{tone}")
-            assert page.evaluate(SMALL) == [], path
-            assert page.evaluate(CONTRAST) == [], path
+            assert faults(page, language) == [], path
             assert not w.is_wider_than_screen(), path
             assert page.locator("h1").count() == 1
             assert page.locator("html").get_attribute("lang") == language

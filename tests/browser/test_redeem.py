@@ -121,8 +121,12 @@ def test_R064_a_queue_survives_a_reload_and_tells_conflicts(window, house, story
             "Object.keys(localStorage).filter(k => k.includes('scans')).forEach(k => localStorage.setItem(k, "
             "JSON.stringify(JSON.parse(localStorage.getItem(k)).map(s => Object.assign(s, {t: s.t - 60000})))))"
         )
-        w.context.set_offline(False)
+        # The line is back after the reload: else the page that goes away may have sent them already.
+        page.route("**/redeem/queued", lambda route: route.abort("internetdisconnected"))
+        mend(w)
         page.goto("/redeem")
+        page.unroute("**/redeem/queued")
+        page.evaluate("window.dispatchEvent(new Event('online'))")
         page.wait_for_selector("#queue-done:visible")
         assert "1 条已核销，1 条冲突" in page.inner_text("#queue-done")
         w.shot("redeem-merged-conflict")

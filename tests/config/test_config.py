@@ -94,6 +94,7 @@ EXAMPLES = {
     "retention.audit_days": ("400", 400),
     "retention.quarantine_bytes": ("1048576", 1048576),
     "live.sse_max": ("3", 3),
+    "status.public": ("true", True),
     "plugins.allow": ('["drainage-adapter-x"]', ("drainage-adapter-x",)),
     "log.level": ("debug", "debug"),
 }
