@@ -6,15 +6,15 @@ edited; a mistake is set right by a transfer back. Amounts are whole: fen for ca
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from gateway.contract.account import Account, Unit
 from gateway.contract.clock import to_text
 from gateway.contract.errors import DrainageError
 from gateway.contract.store import Row, Tx
 
-Unit = Literal["cash", "points", "coupons"]
+__all__ = ["Account", "Overdrawn", "TransferClash", "Unit", "balance", "faults", "hold", "post", "transfer", "void"]
 
 
 class Overdrawn(DrainageError):
@@ -32,21 +32,6 @@ class TransferClash(DrainageError):
     def __init__(self, key: str) -> None:
         self.key = key
         super().__init__(f"transfer {key} exists and differs")
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """`owner` such as `merchant:hotpot`; `purpose` such as `sales`. `overdraft`: may go below zero (the world)."""
-
-    owner: str
-    purpose: str
-    unit: Unit = "cash"
-    overdraft: bool = False
-
-    @property
-    def id(self) -> str:
-        """The account's key in the store."""
-        return f"{self.owner}:{self.purpose}:{self.unit}"
 
 
 def transfer(
