@@ -155,7 +155,7 @@ class House(Protocol):
         """Revoke an unclaimed link, void unused coupons of a claimed one; whether anything was still there to take."""
 
     def give_coupon(self, tx: Tx, campaign: CampaignView, person: str, item: str, origin: str, now: datetime) -> str:
-        """A coupon for a person, its stock taken and its value reserved; its code. Raises Refused `sold_out`, `budget`."""
+        """A coupon for a person, its stock and its value taken; its code. Raises Refused `sold_out`, `budget`."""
 
     def void_coupon(self, tx: Tx, code: str, reason: str, now: datetime) -> bool:
         """Make an unused coupon void; whether it was unused."""
