@@ -156,7 +156,20 @@ class Data:
     headers: Headers = field(default_factory=dict)
 
 
-Seen = Show | GoTo | Data
+@dataclass(frozen=True, slots=True)
+class FileOf:
+    """A file of `House.files`, sent with ranges and conditions (a video is watched in pieces); 404 when it is gone.
+
+    `content_type` as it was found out by the module, never what a stranger said. Shown on our pages, never downloaded
+    as something else: the host adds `nosniff` and lets nothing be embedded elsewhere.
+    """
+
+    path: Path
+    content_type: str
+    headers: Headers = field(default_factory=dict)
+
+
+Seen = Show | GoTo | Data | FileOf
 View = Callable[[House, Visit], Seen]
 """Makes a customer's page; opens its own transactions. Raises Refused, SignInFirst."""
 
