@@ -109,7 +109,8 @@ class Visit:
     """One request to a page. `person` "" for nobody signed in; `device` an opaque name of this browser, or "".
 
     `mount` stands before every path of the customers' pages ("" or the sandbox phone's); `kept` is what this kind has
-    had this browser keep. `caller` is the member of staff, on the console's pages alone.
+    had this browser keep. `caller` is the member of staff, on the console's pages alone. `files` of a form, by field;
+    `data` is the body of a PATCH.
     """
 
     method: Method
@@ -125,16 +126,21 @@ class Visit:
     data: bytes = field(default=b"", repr=False)
     headers: Headers = field(default_factory=dict)
     caller: Caller | None = None
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """A page: a template of the kind's own folder and what it is given. `keep`: what this browser keeps from now on."""
+    """A page: a template of the kind's own folder and what it is given. `keep`: what this browser keeps from now on.
+
+    `plays`: it holds a video of ours (`media-src 'self'`).
+    """
 
     template: str
     values: Mapping[str, Any]
     status: int = 200
     keep: Mapping[str, str] | None = None
+    plays: bool = False
 
 
 @dataclass(frozen=True, slots=True)
