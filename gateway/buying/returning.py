@@ -14,14 +14,13 @@ import structlog
 
 from gateway import incidents, orders, outbox
 from gateway.buying import alarms, rows
-from gateway.buying.line import Line
 from gateway.buying.schedule import BETWEEN_REFUNDS, DECLINED_AGAIN, next_refund_look
-from gateway.buying.tills import Till, till_of
 from gateway.contract.clock import from_text
 from gateway.contract.money import Fen
 from gateway.contract.store import Row, Tx
 from gateway.contract.wallet import CallFailed, CallUnknown, GiveBack, RefundState
 from gateway.runtime import Runtime
+from gateway.tills import Line, Till, till_of
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 

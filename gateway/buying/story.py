@@ -16,10 +16,8 @@ import structlog
 
 from gateway import incidents, orders, outbox, people
 from gateway.buying import alarms, rows
-from gateway.buying.line import Line
 from gateway.buying.returning import Returning
 from gateway.buying.schedule import next_order_look
-from gateway.buying.tills import Till, payer_at, till_of, tills_of
 from gateway.catalog.directory import LiveChannel
 from gateway.contract.clock import from_text
 from gateway.contract.errors import Refused
@@ -29,6 +27,7 @@ from gateway.contract.store import Row, Tx
 from gateway.contract.wallet import CallFailed, CallUnknown, Platform, Purchase
 from gateway.orders import Bought
 from gateway.runtime import Runtime
+from gateway.tills import Line, Till, payer_at, till_of, tills_of
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 

@@ -16,7 +16,6 @@ from werkzeug.wrappers import Response as AnyResponse
 from crypto.tokens import looks_like_token, new_token
 from gateway import orders, people
 from gateway.buying import Buying, rows
-from gateway.buying.tills import Till, can_be_paid, tills_of
 from gateway.catalog.directory import Directory
 from gateway.catalog.specs import Circle, Item, Merchant
 from gateway.contract.clock import from_text
@@ -24,6 +23,7 @@ from gateway.contract.errors import Refused
 from gateway.contract.store import Row, Tx
 from gateway.contract.wallet import Platform
 from gateway.runtime import Runtime
+from gateway.tills import Till, can_be_paid, tills_of
 from gateway.web.pages import cards, customer, wallet
 from gateway.web.pages.chrome import guard
 from gateway.web.pages.customer import Customer

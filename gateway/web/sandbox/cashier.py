@@ -13,10 +13,10 @@ from werkzeug.wrappers import Response
 
 from gateway import orders
 from gateway.buying import Buying, rows
-from gateway.buying.tills import till_of
 from gateway.contract.errors import Refused
 from gateway.contract.store import Row, Tx
 from gateway.runtime import Runtime
+from gateway.tills import till_of
 from gateway.web.pages import customer
 from gateway.web.pages.chrome import guard
 from gateway.web.pages.me.visitor import Visitor, visitor

@@ -1,18 +1,29 @@
-"""Who takes the money of an item: its merchant's own channel whose wallet may pay, and the payer as it knows him."""
+"""Tills: a merchant's own channel whose wallet may pay, the payer as it knows him, and the line to its platform.
+
+Orders are paid at a till, and payouts are made from one.
+"""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, get_args
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeVar, get_args
 
 from crypto.vault import Vault
 from gateway import people
+from gateway.calls import Carrier
 from gateway.catalog.channel_rules import keys_table
 from gateway.catalog.directory import Directory, LiveChannel
 from gateway.contract.events import Payer
+from gateway.contract.ids import RandomBytes
 from gateway.contract.store import Tx
-from gateway.contract.wallet import Platform, Wallet
+from gateway.contract.wallet import Call, CallUnknown, Platform, Reply, Wallet
 
+T = TypeVar("T")
+QUIET: Final = timedelta(seconds=10)
+_NONCE_BYTES: Final = 16
 _APP_IDS: Final = ("appid", "app_id")
 """Where a wallet names the app that its customers are known to."""
 
@@ -76,3 +87,38 @@ def payer_at(tx: Tx, vault: Vault, till: Till, person: str) -> Payer | None:
 def can_be_paid(directory: Directory, merchant: str) -> bool:
     """Whether any wallet can pay the merchant."""
     return any(tills_of(directory, merchant, platform) for platform in get_args(Platform))
+
+
+@dataclass(slots=True)
+class Line:
+    """The way to all platforms of one process; one that is away is left alone for a moment. Safe between threads."""
+
+    carrier: Carrier
+    random: RandomBytes
+    _quiet: dict[str, datetime] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def ask(
+        self,
+        till: Till,
+        now: datetime,
+        make: Callable[[str], Call],
+        read: Callable[[Any, Reply, datetime], T],
+    ) -> T:
+        """Send what `make(nonce)` gives and read the answer. Raises CallFailed, CallUnknown.
+
+        `make` and `read` are the wallet's; an answer that cannot be read says nothing.
+        """
+        try:
+            return read(till.keys, self.carrier(make(self.random(_NONCE_BYTES).hex())), now)
+        except CallUnknown as unknown:
+            if unknown.code == "not_reached":
+                with self._lock:
+                    self._quiet[till.slug] = now + QUIET
+            raise
+
+    def is_quiet(self, till: Till, now: datetime) -> bool:
+        """Whether this channel's platform was out of reach just now, so that work behind it need not wait again."""
+        with self._lock:
+            until = self._quiet.get(till.slug)
+        return until is not None and now < until
