@@ -17,12 +17,16 @@ Offered = Literal["own", "elsewhere", "both"]
 Relation = Literal["allow", "prefer", "block"]
 DEFAULT_ZONE: Final = "Asia/Shanghai"
 StartState = Literal["draft", "scheduled", "live"]
+Wording = Literal["strict", "warn", "off"]
 KindName = Literal["circle", "merchant", "shop", "channel", "item", "pair", "offer", "campaign", "webhook"]
 
 
 @dataclass(frozen=True, slots=True)
 class Circle:
-    """商圈: merchants that share tags; the unit of tenancy."""
+    """商圈: merchants that share tags; the unit of tenancy.
+
+    `wording`: what becomes of its campaigns whose words pay for sharing (R078).
+    """
 
     slug: str
     name: str
@@ -31,6 +35,7 @@ class Circle:
     last_touch: bool = False
     binding: Binding = "oauth"
     welcome_item: str = ""
+    wording: Wording = "strict"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +146,8 @@ class Campaign:
     """A campaign: what every kind takes, and `settings`, the kind's own part, validated by its module.
 
     `merchants` () means all of the circle; `state` is where it starts and counts only when it is made; `starts_at`
-    and `ends_at` are times as the store keeps them, "" for none; `settings` holds what JSON can hold.
+    and `ends_at` are times as the store keeps them, "" for none; `wording` "" is as its circle; `settings` holds what
+    JSON can hold.
     """
 
     slug: str
@@ -153,6 +159,7 @@ class Campaign:
     ends_at: str = ""
     budget_fen: int = 0
     budget_fen_per_day: int = 0
+    wording: Wording | Literal[""] = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
