@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Final
 
+from adapters.sandbox import alipay_transfers as transfers
 from adapters.sandbox.made import beijing, derived, signer
 from adapters.sandbox.twin import changed, digits, spoiled
 from crypto import rsa
@@ -27,9 +28,13 @@ _BEFORE: Final = {
     "isv.invalid-signature": "40002",
     "ACQ.BUYER_NOT_EXIST": "40004",
     "ACQ.TRADE_NOT_EXIST": "40004",
+    "isv.missing-app-cert-sn": "40002",
+    "PAYER_BALANCE_NOT_ENOUGH": "40004",
+    "PAYEE_NOT_EXIST": "40004",
+    "ORDER_NOT_EXIST": "40004",
 }
 """Faults that refuse before anything is done, with the gateway's code."""
-_AFTER: Final = {"isp.unknow-error": "20000", "ACQ.SYSTEM_ERROR": "40004"}
+_AFTER: Final = {"isp.unknow-error": "20000", "ACQ.SYSTEM_ERROR": "40004", "SYSTEM_ERROR": "40004"}
 """Faults that are said after it was done."""
 _MESSAGES: Final = {
     "10000": "Success",
@@ -61,7 +66,7 @@ class Desk:
     def error(self, code: str, sub_code: str) -> Reply:
         """A refusal; that of a sign-in, and of what is no call at all, stands under `error_response`."""
         told = {"code": code, "msg": _MESSAGES[code], "sub_code": sub_code, "sub_msg": f"沙箱:{sub_code}"}
-        known = self.method.startswith("alipay.trade.")
+        known = self.method.startswith(("alipay.trade.", "alipay.fund."))
         return self._signed(told, self._node if known else "error_response")
 
     def pay(self, handle: str, openid: str) -> TwinAnswer:
@@ -91,19 +96,19 @@ class Desk:
         return f"{self.method.replace('.', '_')}_response"
 
     def _handle(self, call: str, params: Mapping[str, str]) -> TwinAnswer:
-        if call == "exchange":
-            return TwinAnswer(self._exchange(params))
+        if call == "exchange" or call in transfers.CALLS:
+            return TwinAnswer(self._exchange(params) if call == "exchange" else transfers.handle(self, call, params))
         try:
             content = json.loads(params.get("biz_content", ""))
         except ValueError:
             content = None
         if not isinstance(content, dict) or not _NUMBER.match(str(content.get("out_trade_no", ""))):
-            return TwinAnswer(self._refused("ACQ.INVALID_PARAMETER"))
+            return TwinAnswer(self.refused("ACQ.INVALID_PARAMETER"))
         if call == "prepay":
             return TwinAnswer(self._create(content, params.get("notify_url", "")))
         trade = self.state.get("order", content["out_trade_no"])
         if trade is None:
-            return TwinAnswer(self._refused("ACQ.TRADE_NOT_EXIST"))
+            return TwinAnswer(self.refused("ACQ.TRADE_NOT_EXIST"))
         if call == "refund":
             return self._refund(content, trade)
         return TwinAnswer(
@@ -137,10 +142,10 @@ class Desk:
         total, expires_at = _fen(content.get("total_amount")), _instant(content.get("time_expire"))
         buyers = [content[name] for name in ("buyer_open_id", "buyer_id") if content.get(name)]
         if len(buyers) != 1:
-            return self._refused("ACQ.BUYER_NOT_EXIST")
+            return self.refused("ACQ.BUYER_NOT_EXIST")
         right = isinstance(subject, str) and 0 < len(subject) <= _SUBJECT and not _FORBIDDEN & set(subject)
         if not right or not total or expires_at is None:
-            return self._refused("ACQ.INVALID_PARAMETER")
+            return self.refused("ACQ.INVALID_PARAMETER")
         trade = {
             "content": dict(content),
             "out_trade_no": number,
@@ -156,13 +161,13 @@ class Desk:
         if not self.state.add("order", number, trade):
             kept = self.state.get("order", number) or {}
             if kept.get("content") != content:
-                return self._refused("ACQ.CONTEXT_INCONSISTENT")
+                return self.refused("ACQ.CONTEXT_INCONSISTENT")
             if kept["status"] != "WAIT_BUYER_PAY":
                 closed = kept["status"] == "TRADE_CLOSED"
-                return self._refused("ACQ.TRADE_HAS_CLOSE" if closed else "ACQ.TRADE_HAS_SUCCESS")
+                return self.refused("ACQ.TRADE_HAS_CLOSE" if closed else "ACQ.TRADE_HAS_SUCCESS")
             trade = dict(kept)
         self.state.put("handle", str(trade["trade_no"]), {"out_trade_no": number})
-        return self._done(out_trade_no=number, trade_no=trade["trade_no"])
+        return self.done(out_trade_no=number, trade_no=trade["trade_no"])
 
     def _query(self, content: Mapping[str, Any], trade: Mapping[str, Any]) -> Reply:
         del content
@@ -174,38 +179,38 @@ class Desk:
             "total_amount": yuan_of_fen(trade["total"]),
             _buyer(trade): trade["openid"],
         }
-        return self._done(**told, **({"send_pay_date": trade["paid_at"]} if trade["paid_at"] else {}))
+        return self.done(**told, **({"send_pay_date": trade["paid_at"]} if trade["paid_at"] else {}))
 
     def _close(self, content: Mapping[str, Any], trade: Mapping[str, Any]) -> Reply:
         del content
         number = str(trade["out_trade_no"])
         if trade["status"] != "WAIT_BUYER_PAY":
-            return self._refused("ACQ.TRADE_STATUS_ERROR")
+            return self.refused("ACQ.TRADE_STATUS_ERROR")
         self.state.put("order", number, changed(trade, status="TRADE_CLOSED"))
-        return self._done(out_trade_no=number, trade_no=trade["trade_no"])
+        return self.done(out_trade_no=number, trade_no=trade["trade_no"])
 
     def _refund(self, content: Mapping[str, Any], trade: Mapping[str, Any]) -> TwinAnswer:
         number, request_no = str(trade["out_trade_no"]), str(content.get("out_request_no", ""))
         amount = _fen(content.get("refund_amount"))
         if not amount or not request_no:
-            return TwinAnswer(self._refused("ACQ.INVALID_PARAMETER"))
+            return TwinAnswer(self.refused("ACQ.INVALID_PARAMETER"))
         key = f"{number}/{request_no}"
         kept = self.state.get("refund", key)
         if kept is not None:
             if kept["amount"] != amount:
-                return TwinAnswer(self._refused("ACQ.DISCORDANT_REPEAT_REQUEST"))
+                return TwinAnswer(self.refused("ACQ.DISCORDANT_REPEAT_REQUEST"))
             return TwinAnswer(self._refunded(trade, "N"))
         return self._give_back(trade, key, request_no, amount)
 
     def _give_back(self, trade: Mapping[str, Any], key: str, request_no: str, amount: Fen) -> TwinAnswer:
         number = str(trade["out_trade_no"])
         if not trade["paid_at"]:
-            return TwinAnswer(self._refused("ACQ.TRADE_STATUS_ERROR"))
+            return TwinAnswer(self.refused("ACQ.TRADE_STATUS_ERROR"))
         given_back = int(trade["refunded"]) + amount
         if given_back > trade["total"]:
-            return TwinAnswer(self._refused("ACQ.REFUND_AMT_NOT_EQUAL_TOTAL"))
+            return TwinAnswer(self.refused("ACQ.REFUND_AMT_NOT_EQUAL_TOTAL"))
         if not self.state.add("refund", key, {"amount": amount, "at": beijing(self.now, _CLOCK)}):
-            return TwinAnswer(self._refused("ACQ.SYSTEM_ERROR"))
+            return TwinAnswer(self.refused("ACQ.SYSTEM_ERROR"))
         status = "TRADE_CLOSED" if given_back == trade["total"] else trade["status"]
         trade = changed(trade, status=status, refunded=given_back)
         self.state.put("order", number, trade)
@@ -223,7 +228,7 @@ class Desk:
         return TwinAnswer(self._refunded(trade, "N" if self.fault == "fund_change_N" else "Y"), (event,))
 
     def _refunded(self, trade: Mapping[str, Any], change: str) -> Reply:
-        return self._done(
+        return self.done(
             trade_no=trade["trade_no"],
             out_trade_no=trade["out_trade_no"],
             buyer_logon_id="san***@sandbox",
@@ -235,8 +240,8 @@ class Desk:
         number = str(trade["out_trade_no"])
         kept = self.state.get("refund", f"{number}/{content.get('out_request_no', '')}")
         if kept is None or self.fault == "empty":
-            return self._done()
-        return self._done(
+            return self.done()
+        return self.done(
             trade_no=trade["trade_no"],
             out_trade_no=number,
             out_request_no=content["out_request_no"],
@@ -245,10 +250,12 @@ class Desk:
             refund_status="REFUND_SUCCESS",
         )
 
-    def _done(self, **facts: Any) -> Reply:
+    def done(self, **facts: Any) -> Reply:
+        """It was done; `facts` are told of it."""
         return self._signed({"code": "10000", "msg": _MESSAGES["10000"], **facts}, self._node)
 
-    def _refused(self, sub_code: str) -> Reply:
+    def refused(self, sub_code: str) -> Reply:
+        """The business's own no."""
         return self.error("40004", sub_code)
 
     def _signed(self, told: Mapping[str, Any], node: str) -> Reply:

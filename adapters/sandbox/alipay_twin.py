@@ -1,22 +1,22 @@
-"""Alipay's side of its wallet: the sign-in page, the code's exchange, trades and refunds, answered as documented.
+"""Alipay's side of its wallet: the sign-in page, the code's exchange, trades, refunds, transfers, as documented.
 
 It checks the app's signature on every call, keeps each number with the facts it came with, and signs each answer. A
 trade is kept under kind `order` by the merchant's number, a refund under `refund` by both numbers, a sign-in code under
-`code`, a trade number under `handle`.
+`code`, a trade number under `handle`, a transfer under `transfer`.
 """
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from adapters.sandbox.alipay_trades import Desk
 from adapters.sandbox.made import signer
 from adapters.sandbox.twin import BAD_GATEWAY, DROPPED, take_fault
-from crypto import rsa
+from crypto import certs, rsa
 from crypto.errors import SignatureMismatch
 from gateway.contract.wallet import Platform, SignInFailed, TwinAnswer, TwinRequest, TwinState
 
@@ -27,10 +27,14 @@ _CALLS: Final = {
     "alipay.trade.close": "close",
     "alipay.trade.refund": "refund",
     "alipay.trade.fastpay.refund.query": "query_refund",
+    "alipay.fund.trans.uni.transfer": "transfer",
+    "alipay.fund.trans.common.query": "query_transfer",
 }
 _CODE_LIVES: Final = timedelta(minutes=3)
 _PUBLIC: Final = {"format": "JSON", "charset": "utf-8", "sign_type": "RSA2", "version": "1.0"}
 _STATE_LONGEST: Final = 100
+_MADE_AT: Final = datetime(2026, 1, 1, tzinfo=timezone.utc)
+"""When the sandbox's certificates begin; nobody looks at their time, only at their numbers."""
 
 
 class AlipayTwin:
@@ -45,15 +49,30 @@ class AlipayTwin:
         "close": ("ACQ.TRADE_NOT_EXIST", "ACQ.SYSTEM_ERROR", "unsigned"),
         "refund": ("fund_change_N", "ACQ.SYSTEM_ERROR", "ACQ.TRADE_NOT_EXIST", "isp.unknow-error", "unsigned"),
         "query_refund": ("empty", "ACQ.SYSTEM_ERROR", "unsigned"),
+        "transfer": (
+            "DEALING",
+            "PAYER_BALANCE_NOT_ENOUGH",
+            "PAYEE_NOT_EXIST",
+            "isv.missing-app-cert-sn",
+            "isp.unknow-error",
+            "SYSTEM_ERROR",
+            "unsigned",
+        ),
+        "query_transfer": ("ORDER_NOT_EXIST", "FAIL", "SYSTEM_ERROR", "unsigned"),
         "pay": ("cancel", "fail", "late"),
     }
 
     def new_keys(self, keys: Mapping[str, Any]) -> tuple[Mapping[str, str], Mapping[str, Any]]:
-        """(`private_key` of Alipay), and a wallet table that trusts it, for the channel's own app. Fresh each time."""
-        pem = rsa.new_private_key()
+        """(`private_key` of Alipay), and a wallet table that trusts it, for the channel's own app. Fresh each time.
+
+        The app is in certificate mode, which transfers want; Alipay's answers are still proven by its public key.
+        """
+        pem, own = rsa.new_private_key(), rsa.new_private_key()
         table = {
             "app_id": str(keys["app_id"]),
-            "app_private_key": rsa.new_private_key(),
+            "app_private_key": own,
+            "app_certificate": certs.self_signed(signer(own), "sandbox app", serial=2, now=_MADE_AT),
+            "root_certificate": certs.self_signed(signer(pem), "sandbox root", serial=1, now=_MADE_AT),
             "public_keys": [rsa.public_pem(signer(pem))],
             "sign_type": "RSA2",
         }

@@ -1,10 +1,9 @@
 """What the wallets' twins share: faults that are played once, replies that never come, numbers made of words.
 
 A fault is armed by `state.put("fault", <call>, {"name": <fault>})`; `<call>` is the name of the wallet's member that
-makes the call
-(`exchange`, `prepay`, `query`, `close`, `refund`, `query_refund`), or `authorize` or `pay`; under `*` the next
-call of any kind plays it. Faults that every server-side call knows are in `EVERY`, those of one call in the twin's
-`faults`.
+makes the call (`exchange`, `prepay`, `query`, `close`, `refund`, `query_refund`, `transfer`, `query_transfer`), or
+`authorize` or `pay`; under `*` the next call of any kind plays it. Faults that every server-side call knows are in
+`EVERY`, those of one call in the twin's `faults`.
 """
 
 from __future__ import annotations

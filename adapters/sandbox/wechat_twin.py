@@ -2,7 +2,7 @@
 
 It checks the merchant's signature on every call, keeps each number with the facts it came with, and signs each 2xx with
 its own key. An order is kept under kind `order` by the merchant's number, a refund under `refund`, a sign-in code under
-`code`, a prepay id under `handle`.
+`code`, a prepay id under `handle`, a transfer under `transfer`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from adapters.sandbox import wechat_transfers as transfers
 from adapters.sandbox.made import beijing, random_digits, random_word, signer, sub_merchant
 from adapters.sandbox.twin import BAD_GATEWAY, DROPPED, take_fault
 from adapters.sandbox.wechat_orders import Desk, caller_fault, errcode, failing, told
@@ -28,6 +30,12 @@ _CALLS: Final = (
     ("POST", re.compile(r"/v3/pay/(?:partner/)?transactions/out-trade-no/([0-9A-Za-z_*-]{1,32})/close\Z"), "close"),
     ("POST", re.compile(r"/v3/refund/domestic/refunds\Z"), "refund"),
     ("GET", re.compile(r"/v3/refund/domestic/refunds/([0-9A-Za-z_*|@-]{1,64})\Z"), "query_refund"),
+    ("POST", re.compile(r"/v3/fund-app/mch-transfer/transfer-bills\Z"), "transfer"),
+    (
+        "GET",
+        re.compile(r"/v3/fund-app/mch-transfer/transfer-bills/out-bill-no/([0-9A-Za-z]{1,32})\Z"),
+        "query_transfer",
+    ),
 )
 _EXCHANGE_FAULTS: Final = ("40029", "40163", "42003", "40125", "-1")
 
@@ -59,6 +67,26 @@ class WechatTwin:
             "old_timestamp",
             "signtest",
         ),
+        "transfer": (
+            "ACCEPTED",
+            "PARAM_ERROR",
+            "INVALID_REQUEST",
+            "NO_AUTH",
+            "NOT_ENOUGH",
+            "FREQUENCY_LIMITED",
+            "SYSTEM_ERROR",
+            "unknown_serial",
+            "old_timestamp",
+            "signtest",
+        ),
+        "query_transfer": (
+            "NOT_FOUND",
+            "FREQUENCY_LIMITED",
+            *transfers.ENDS,
+            "unknown_serial",
+            "old_timestamp",
+            "signtest",
+        ),
         "pay": ("cancel", "fail", "late"),
     }
 
@@ -85,7 +113,7 @@ class WechatTwin:
             table |= {"sub_mchid": sub} if sub is not None else {}
             table |= {"sub_appid": str(keys["sub_appid"])} if "sub_appid" in keys else {}
         else:
-            table |= {"appid": str(keys["appid"]), "mchid": str(keys["mchid"])}
+            table |= {"appid": str(keys["appid"]), "mchid": str(keys["mchid"]), "transfer_scene": "1000"}
         return {"private_key": pem, "serial": serial}, table
 
     def authorize(
@@ -138,13 +166,18 @@ class WechatTwin:
                 return TwinAnswer(BAD_GATEWAY)
             wrong = caller_fault(wallet, request, now)
             desk = Desk(private, wallet, state, now, fault)
-            answer = TwinAnswer(wrong) if wrong is not None else desk.handle(call, request, match.groups())
+            handle = partial(transfers.handle, desk) if call in transfers.CALLS else desk.handle
+            answer = TwinAnswer(wrong) if wrong is not None else handle(call, request, match.groups())
             return TwinAnswer(DROPPED, answer.events) if fault == "drop" else answer
         return TwinAnswer(failing(404, "RESOURCE_NOT_EXISTS"))
 
     def pay(self, private: Mapping[str, str], handle: str, openid: str, state: TwinState, now: datetime) -> TwinAnswer:
-        """`get_brand_wcpay_request:ok`, `:cancel` or `:fail`; only the first paid anything."""
-        return Desk(private, {}, state, now, take_fault(state, "pay")).pay(handle, openid)
+        """`get_brand_wcpay_request:ok`, `:cancel` or `:fail`; only the first paid anything.
+
+        Of a transfer's handle the same of `requestMerchantTransfer`: the payee takes the money.
+        """
+        desk = Desk(private, {}, state, now, take_fault(state, "pay"))
+        return transfers.confirm(desk, handle, openid) or desk.pay(handle, openid)
 
 
 def _exchange(wallet: Mapping[str, Any], request: TwinRequest, state: TwinState, now: datetime) -> Reply:

@@ -18,7 +18,17 @@ from gateway.checks import Check, flag, list_of, matching, one_of, suggestion, t
 from gateway.contract.clock import from_text, to_text
 from gateway.contract.money import MAX_FEN
 
-WEBHOOK_EVENTS: Final = ("link.issued", "link.claimed", "coupon.redeemed", "coupon.reversed")
+WEBHOOK_EVENTS: Final = (
+    "link.issued",
+    "link.claimed",
+    "coupon.redeemed",
+    "coupon.reversed",
+    "payout.held",
+    "payout.sent",
+    "payout.settled",
+    "payout.failed",
+    "payout.unknown",
+)
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - what every secret begins with
 _SECRET_BYTES: Final = range(24, 65)
 
@@ -87,6 +97,7 @@ FIELDS: Final[Mapping[specs.KindName, Mapping[str, Check]]] = {
         "last_touch": flag(),
         "binding": one_of("oauth", "bearer"),
         "welcome_item": _or_empty(SLUG),
+        "wording": one_of("strict", "warn", "off"),
     },
     "merchant": {"circle": SLUG, "name": _NAME, "paused": flag(), "confirm_first": flag()},
     "shop": {"merchant": SLUG, "name": _NAME, "timezone": _zone},
@@ -150,6 +161,7 @@ FIELDS: Final[Mapping[specs.KindName, Mapping[str, Check]]] = {
         "ends_at": _moment,
         "budget_fen": _FEN,
         "budget_fen_per_day": _FEN,
+        "wording": _or_empty(one_of("strict", "warn", "off")),
     },
     "webhook": {
         "url": matching(r"https?://[!-~]{1,490}", "an address such as https://erp.example.com/drainage"),

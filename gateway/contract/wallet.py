@@ -25,6 +25,9 @@ Platform = Literal["wechat", "alipay"]
 NOTHING: Final = Fen(0)
 TradeState = Literal["unpaid", "paid", "closed", "not_found"]
 RefundState = Literal["pending", "done", "closed", "abnormal", "not_found"]
+TransferState = Literal["accepted", "confirms", "done", "failed", "not_found"]
+TransferFault = Literal["expired", "cancelled", "balance", "account", "name", "limit", "risk", "permission", "declined"]
+"""Why a transfer failed, in the words of every platform alike; `declined` for what has no word of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,33 @@ class GiveBack:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Money to send to a customer. `number` is ours, letters and digits, 32 at most, and used once.
+
+    `title` is what it is for (the payee reads it in his bill), `remark` a word about it.
+    """
+
+    number: str
+    amount_fen: Fen
+    payee: Payer
+    title: str
+    remark: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransferStanding:
+    """How a transfer stands. `accepted`: the platform is at it; `confirms`: the payee has to tap within a day.
+
+    `handle` is what his phone needs for that tap; `fault` says why it failed, `detail` in the platform's own word.
+    """
+
+    state: TransferState
+    handle: str = ""
+    fault: TransferFault | Literal[""] = ""
+    detail: str = ""
+
+
 def is_endpoint(text: str) -> bool:
     """Whether `text` may be a wallet table's `endpoint`: an http(s) address without user, query and fragment."""
     if not text.isascii() or not text.isprintable() or any(sign in text for sign in ' "<>\\^`{|}@?#'):
@@ -203,6 +233,40 @@ class Wallet(Protocol):
 
     def refund_queried(self, keys: Any, reply: Reply, now: datetime) -> RefundState:
         """How it stands."""
+
+
+@runtime_checkable
+class Transfers(Protocol):
+    """What a wallet has besides if it can send money to customers; a wallet without it is a whole wallet.
+
+    Makers raise CallFailed `unfit`, readers CallUnknown and nothing else: a no that the platform has a word for is a
+    standing, `failed`, which holds once the platform also says that it knows no transfer of this number.
+    The same transfer always makes the same body, so it may be sent again under its number and no money goes twice.
+    """
+
+    def can_transfer(self, keys: Any) -> bool:
+        """Whether the keys suffice for sending money."""
+
+    def least_fen(self, keys: Any) -> Fen:
+        """The smallest amount that the platform sends."""
+
+    def most_fen(self, keys: Any) -> Fen:
+        """The largest amount that it sends at a time."""
+
+    def transfer(self, keys: Any, transfer: Transfer, now: datetime, nonce: str) -> Call:
+        """Send money to a customer."""
+
+    def transferred(self, keys: Any, reply: Reply, now: datetime) -> TransferStanding:
+        """What became of it: `accepted`, `confirms`, `done` or `failed`."""
+
+    def query_transfer(self, keys: Any, number: str, now: datetime, nonce: str) -> Call:
+        """Ask how a transfer stands."""
+
+    def transfer_queried(self, keys: Any, reply: Reply, now: datetime) -> TransferStanding:
+        """How it stands. Just after `transfer`, `not_found` proves nothing."""
+
+    def confirm(self, keys: Any, handle: str) -> Mapping[str, str]:
+        """What the wallet's own browser needs to ask the payee for his tap; empty where no tap is needed."""
 
 
 @dataclass(frozen=True, slots=True)

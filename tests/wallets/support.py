@@ -13,7 +13,7 @@ from adapters.sandbox.wechat_v3 import platform as wechat_platform
 from adapters.wechat_v3.wallet import wallet as wechat
 from gateway.contract.events import Payer
 from gateway.contract.money import Fen
-from gateway.contract.wallet import Call, GiveBack, Purchase, Reply, TwinEvent, TwinRequest
+from gateway.contract.wallet import Call, GiveBack, Purchase, Reply, Transfer, TwinEvent, TwinRequest
 
 NOW = datetime(2026, 11, 22, 4, 5, 6, tzinfo=timezone.utc)
 NONCE = "5K8264ILTKCH16CQ2502SI8ZNMTM67VS"
@@ -157,3 +157,17 @@ class Street:
         handle = self.prepay()
         self.pay(handle)
         return handle
+
+    # Transfers.
+
+    def wanted(self, number="0199c0ffee0199c0ffee0199c0ffee01", fen=880, **changes):
+        facts = {"number": number, "amount_fen": Fen(fen), "payee": self.payer, "title": "梧桐里", "remark": "活动奖励"}
+        return Transfer(**{**facts, **changes})
+
+    def transfer(self, **changes):
+        call = self.wallet.transfer(self.keys, self.wanted(**changes), self.now, NONCE)
+        return self.wallet.transferred(self.keys, self.carry(call), self.now)
+
+    def query_transfer(self, number="0199c0ffee0199c0ffee0199c0ffee01"):
+        call = self.wallet.query_transfer(self.keys, number, self.now, NONCE)
+        return self.wallet.transfer_queried(self.keys, self.carry(call), self.now)

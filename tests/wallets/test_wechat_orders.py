@@ -490,6 +490,8 @@ def outcome(name, fault):
         street.paid()
     if name == "query_refund":
         street.refund()
+    if name == "query_transfer":
+        street.transfer()
     street.arm(name, fault)
     try:
         return getattr(street, name)()

@@ -1,4 +1,4 @@
-"""Alipay's wallet: signing in to an app, trades, refunds (see `gateway.contract.wallet`)."""
+"""Alipay's wallet: signing in to an app, trades, refunds, transfers (see `gateway.contract.wallet`)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,22 @@ from datetime import datetime
 from typing import Any, Final
 
 from adapters.alipay.wallet import keys as _keys
-from adapters.alipay.wallet import refunds, signin, trades
+from adapters.alipay.wallet import refunds, signin, trades, transfers
 from adapters.alipay.wallet.keys import WalletKeys
 from gateway.contract.events import Payer
-from gateway.contract.wallet import Call, GiveBack, Platform, Purchase, RefundState, Reply, Trade, TradeState
+from gateway.contract.money import Fen
+from gateway.contract.wallet import (
+    Call,
+    GiveBack,
+    Platform,
+    Purchase,
+    RefundState,
+    Reply,
+    Trade,
+    TradeState,
+    Transfer,
+    TransferStanding,
+)
 
 
 class AlipayWallet:
@@ -88,6 +100,38 @@ class AlipayWallet:
     def refund_queried(self, keys: WalletKeys, reply: Reply, now: datetime) -> RefundState:  # noqa: ARG002
         """How it stands."""
         return refunds.refund_queried(keys, reply)
+
+    def can_transfer(self, keys: WalletKeys) -> bool:
+        """Whether the app is in certificate mode, which Alipay wants for sending money."""
+        return bool(keys.certificate_params)
+
+    def least_fen(self, keys: WalletKeys) -> Fen:  # noqa: ARG002 - the same for all
+        """Ten fen."""
+        return transfers.LEAST_FEN
+
+    def most_fen(self, keys: WalletKeys) -> Fen:  # noqa: ARG002 - the same for all
+        """50,000 yuan."""
+        return transfers.MOST_FEN
+
+    def transfer(self, keys: WalletKeys, transfer: Transfer, now: datetime, nonce: str) -> Call:  # noqa: ARG002
+        """Send money to a customer. Raises CallFailed `unfit`."""
+        return transfers.transfer(keys, transfer, now)
+
+    def transferred(self, keys: WalletKeys, reply: Reply, now: datetime) -> TransferStanding:  # noqa: ARG002
+        """What became of it."""
+        return transfers.transferred(keys, reply)
+
+    def query_transfer(self, keys: WalletKeys, number: str, now: datetime, nonce: str) -> Call:  # noqa: ARG002
+        """Ask how a transfer stands."""
+        return transfers.query_transfer(keys, number, now)
+
+    def transfer_queried(self, keys: WalletKeys, reply: Reply, now: datetime) -> TransferStanding:  # noqa: ARG002
+        """How it stands."""
+        return transfers.transfer_queried(keys, reply)
+
+    def confirm(self, keys: WalletKeys, handle: str) -> Mapping[str, str]:  # noqa: ARG002 - nobody has to tap
+        """Nothing: the money is there at once."""
+        return {}
 
 
 wallet = AlipayWallet()

@@ -1,4 +1,4 @@
-"""WeChat's wallet: signing in to a service account, JSAPI orders, refunds (see `gateway.contract.wallet`)."""
+"""WeChat's wallet: signing in, JSAPI orders, refunds, transfers (see `gateway.contract.wallet`)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,22 @@ from datetime import datetime
 from typing import Any, Final
 
 from adapters.wechat_v3.wallet import keys as _keys
-from adapters.wechat_v3.wallet import orders, refunds, signin
+from adapters.wechat_v3.wallet import orders, refunds, signin, transfers
 from adapters.wechat_v3.wallet.keys import WalletKeys
 from gateway.contract.events import Payer
-from gateway.contract.wallet import Call, GiveBack, Platform, Purchase, RefundState, Reply, Trade, TradeState
+from gateway.contract.money import Fen
+from gateway.contract.wallet import (
+    Call,
+    GiveBack,
+    Platform,
+    Purchase,
+    RefundState,
+    Reply,
+    Trade,
+    TradeState,
+    Transfer,
+    TransferStanding,
+)
 
 
 class WechatWallet:
@@ -85,6 +97,38 @@ class WechatWallet:
     def refund_queried(self, keys: WalletKeys, reply: Reply, now: datetime) -> RefundState:
         """How it stands."""
         return refunds.refund_queried(keys, reply, now)
+
+    def can_transfer(self, keys: WalletKeys) -> bool:
+        """Whether there is a key to sign with and a scene to name; a service provider sends nothing."""
+        return keys.signer is not None and not keys.partner and bool(keys.transfer_scene)
+
+    def least_fen(self, keys: WalletKeys) -> Fen:  # noqa: ARG002 - the same for all
+        """Ten fen."""
+        return transfers.LEAST_FEN
+
+    def most_fen(self, keys: WalletKeys) -> Fen:  # noqa: ARG002 - the same for all
+        """As much as goes without the payee's real name."""
+        return transfers.MOST_FEN
+
+    def transfer(self, keys: WalletKeys, transfer: Transfer, now: datetime, nonce: str) -> Call:
+        """Send money to a customer. Raises CallFailed `unfit`."""
+        return transfers.transfer(keys, transfer, now, nonce)
+
+    def transferred(self, keys: WalletKeys, reply: Reply, now: datetime) -> TransferStanding:
+        """What became of it."""
+        return transfers.transferred(keys, reply, now)
+
+    def query_transfer(self, keys: WalletKeys, number: str, now: datetime, nonce: str) -> Call:
+        """Ask how a transfer stands."""
+        return transfers.query_transfer(keys, number, now, nonce)
+
+    def transfer_queried(self, keys: WalletKeys, reply: Reply, now: datetime) -> TransferStanding:
+        """How it stands."""
+        return transfers.transfer_queried(keys, reply, now)
+
+    def confirm(self, keys: WalletKeys, handle: str) -> Mapping[str, str]:
+        """What `requestMerchantTransfer` is given."""
+        return transfers.confirm(keys, handle)
 
 
 wallet = WechatWallet()

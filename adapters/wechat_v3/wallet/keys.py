@@ -26,13 +26,16 @@ NAMES: Final = frozenset(
         "merchant_serial",
         "public_keys",
         "certificates",
+        "transfer_scene",
     }
 )
+SCENES: Final = ("1000",)
+"""The scenes of transfers that we can report on: 现金营销."""
 PAGES: Final = "https://open.weixin.qq.com"
 API: Final = "https://api.weixin.qq.com"
 PAY: Final = "https://api.mch.weixin.qq.com"
 
-_FROM_KEYS: Final = NAMES - {"appid", "app_secret", "endpoint"}
+_FROM_KEYS: Final = NAMES - {"appid", "app_secret", "endpoint", "transfer_scene"}
 # They stand inside quotes of a header and between the signs of a query.
 _WORD: Final = re.compile(r"[0-9A-Za-z_-]{1,64}\Z", re.ASCII)
 _SECRET: Final = re.compile(r"[!-~]{1,128}\Z", re.ASCII)
@@ -44,7 +47,8 @@ class WalletKeys:
 
     `app_id` is the app that customers sign in to. `mch_id` signs (a service provider's, where `partner`), and where
     it is a partner's, `sub_mch_id` is who is paid and `sp_app_id` the provider's own app. `signer` is None where the
-    wallet is for signing in alone. `pages`, `api` and `pay` are the origins of WeChat's three hosts.
+    wallet is for signing in alone, `transfer_scene` "" where no money is sent to customers. `pages`, `api` and `pay`
+    are the origins of WeChat's three hosts.
     """
 
     app_id: str
@@ -59,6 +63,7 @@ class WalletKeys:
     pages: str
     api: str
     pay: str
+    transfer_scene: str = ""
 
     @property
     def of_sub_merchant(self) -> bool:
@@ -105,6 +110,7 @@ def load(wallet: Mapping[str, Any], keys: Mapping[str, Any]) -> WalletKeys:
         signer=reader.private_key(),
         serial=_word(reader, "merchant_serial").upper() if "merchant_serial" in table else "",
         verifiers=reader.verifiers() if wants_orders or "public_keys" in table or "certificates" in table else {},
+        transfer_scene=_scene(reader),
         **_origins(reader),
     )
     if reader.faults:
@@ -142,6 +148,15 @@ def _word(reader: Reader, name: str) -> str:
     if text and not _WORD.match(text):
         reader.fault(name, "has other signs than letters, digits, - and _, or too many")
     return text
+
+
+def _scene(reader: Reader) -> str:
+    if "transfer_scene" not in reader.table:
+        return ""
+    scene = reader.text("transfer_scene")
+    if scene and scene not in SCENES:
+        reader.fault("transfer_scene", f"is not a scene that is known here: {', '.join(SCENES)}")
+    return scene
 
 
 def _origins(reader: Reader) -> dict[str, str]:
