@@ -13,6 +13,7 @@ from typing import Literal
 from gateway import coupons, links, people, tagging, webhooks
 from gateway.catalog.directory import Directory
 from gateway.catalog.specs import Binding, Item, Merchant
+from gateway.contract.campaign import Hear, LinkClaimed, nobody_hears
 from gateway.contract.errors import Refused
 from gateway.contract.store import Row, Store, Tx
 from gateway.ledger import budget
@@ -52,6 +53,7 @@ class Claiming:
 
     store: Store
     random: Callable[[int], bytes]
+    hear: Hear = nobody_hears
 
     def look(self, directory: Directory, token: str, now: datetime, *, person: str | None = None) -> Page:
         """The page of a link for its bound person; with `bearer` binding for anyone who holds it.
@@ -135,6 +137,10 @@ class Claiming:
                 budget.give_back(tx, link["id"], slug)
         again = self._bound_link(tx, directory, token, now, person)
         webhooks.claimed(tx, now, directory.webhooks_for(link["circle"], link["merchant"]), again)
+        codes = tuple(row["code"] for row in links.claimed_coupons(tx, [link["id"]]))
+        about = link["payment"] or link["source_order"] or link["about"] or ""
+        claimed = LinkClaimed(link["id"], link["circle"], link["merchant"], link["person"], about, codes)
+        self.hear(tx, claimed, now)
         return self._page(tx, directory, again, now)
 
     @staticmethod

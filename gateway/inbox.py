@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 import orjson
 
 from gateway.contract.adapter import RawNotification
+from gateway.contract.campaign import Verdict
 from gateway.contract.clock import to_text
 from gateway.contract.events import PaymentEvent, RefundEvent
 from gateway.contract.jsontext import json_text
@@ -175,9 +176,15 @@ def record_payment(
     )
 
 
+def of_campaign(slug: str, verdict: Verdict) -> Decision:
+    """What a campaign made of a payment, as it stands among the payment's decisions."""
+    return Decision(f"campaign:{slug}", verdict.outcome, verdict.reason)
+
+
 def add_decisions(tx: Tx, payment: Row, decisions: Sequence[Decision]) -> None:
     """Append to what was decided about a payment."""
-    known = orjson.loads(payment["decisions"])
+    row = tx.one("SELECT decisions FROM payments WHERE id = :id", {"id": payment["id"]})
+    known = orjson.loads(row["decisions"] if row is not None else payment["decisions"])
     tx.run(
         "UPDATE payments SET decisions = :decisions WHERE id = :id",
         {"decisions": json_text([*known, *(decision.as_json() for decision in decisions)]), "id": payment["id"]},

@@ -22,8 +22,8 @@ from gateway.ledger import budget
 from gateway.offer import Choice
 from gateway.people import Person, in_group
 
-Purpose = Literal["payer", "source", "order"]
-SHOWN_AS = {"payer": "payer", "source": "source", "order": "payer"}
+Purpose = Literal["payer", "source", "order", "campaign"]
+SHOWN_AS = {"payer": "payer", "source": "source", "order": "payer", "campaign": "payer"}
 """For whom a link is, in the API's words."""
 
 
@@ -44,7 +44,11 @@ class LinkKeys:
 
 @dataclass(frozen=True, slots=True)
 class NewLink:
-    """What a link to be issued says; `about` is the person for whom a source is rewarded."""
+    """What a link to be issued says.
+
+    `about` is the person for whom a source is rewarded, or a campaign's own word; a campaign's link has the campaign
+    for its `offer`.
+    """
 
     circle: str
     merchant: str

@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from gateway import coupons, links, people
+from gateway import coupons, links, outbox, people
 from gateway.catalog.directory import Directory
 from gateway.catalog.specs import Item, Offer
+from gateway.contract.campaign import Hear, OrderEnded, OrderLate, OrderPaid, nobody_hears
 from gateway.contract.clock import to_text
 from gateway.contract.errors import Refused
+from gateway.contract.house import Sale
 from gateway.contract.ids import IdFactory
+from gateway.contract.money import Fen
 from gateway.contract.store import Row, Store, Tx
 from gateway.inbox import Place
 from gateway.ledger import book
@@ -30,6 +33,8 @@ HOLD: Final = timedelta(minutes=15)
 MOST_UNITS: Final = 100
 LATE: Final = "late_sold_out"
 """Why an order is refunded whose payment came when nothing was left."""
+PAY_BACK: Final = "sale_back"
+"""The outbox topic under which money of a campaign's order is owed to a wallet."""
 WORLD: Final = book.Account("world", "payments", overdraft=True)
 
 
@@ -61,6 +66,7 @@ class Ordering:
     random: Callable[[int], bytes]
     link_keys: links.LinkKeys
     rulebook: Rulebook
+    hear: Hear = nobody_hears
 
     def create(self, directory: Directory, item_slug: str, quantity: int, person: str, now: datetime) -> Row:
         """A new order with its stock held. Raises Refused: `not_found` 404, `not_for_sale` or `sold_out` 409."""
@@ -77,6 +83,45 @@ class Ordering:
         buyer = people.look_up(tx, person)
         if buyer is None:
             raise Refused("not_found", 404)
+        return self._put(tx, item, merchant.circle, buyer.id, quantity, item.price_fen * quantity, now, now + HOLD)
+
+    def make_for(self, tx: Tx, directory: Directory, campaign: str, sale: Sale, now: datetime) -> Row:
+        """An order that a campaign sells, at its price, once per (campaign, `sale.about`); its stock is held.
+
+        Raises Refused: `not_found` 404, `not_for_sale` or `sold_out` 409.
+        """
+        item, buyer = directory.item(sale.item), people.look_up(tx, sale.person)
+        merchant = directory.merchant(item.merchant) if item is not None else None
+        if item is None or merchant is None or buyer is None or not 1 <= sale.quantity <= MOST_UNITS:
+            raise Refused("not_found", 404)
+        tx.lock(f"sale:{campaign}:{sale.about}")
+        known = tx.one(
+            "SELECT * FROM orders WHERE campaign = :campaign AND about = :about",
+            {"campaign": campaign, "about": sale.about},
+        )
+        if known is not None:
+            return known
+        # A unit's price is what is given back for it: the sum must be that of its units.
+        if item.paused or merchant.paused or sale.amount_fen <= 0 or sale.amount_fen % sale.quantity:
+            raise Refused("not_for_sale", 409)
+        made = self._put(tx, item, merchant.circle, buyer.id, sale.quantity, sale.amount_fen, now, sale.until)
+        tx.run(
+            "UPDATE orders SET campaign = :campaign, about = :about WHERE id = :id",
+            {"campaign": campaign, "about": sale.about, "id": made["id"]},
+        )
+        return order_of(tx, made["id"])
+
+    def _put(
+        self,
+        tx: Tx,
+        item: Item,
+        circle: str,
+        buyer: str,
+        quantity: int,
+        amount_fen: int,
+        now: datetime,
+        until: datetime,
+    ) -> Row:
         if not coupons.take_stock(tx, item, quantity):
             raise Refused("sold_out", 409)
         id_ = self.ids.new("o", now)
@@ -86,15 +131,15 @@ class Ordering:
             ":price, :amount, 'created', 1, :now, :expires)",
             {
                 "id": id_,
-                "circle": merchant.circle,
-                "merchant": merchant.slug,
+                "circle": circle,
+                "merchant": item.merchant,
                 "item": item.slug,
-                "person": buyer.id,
+                "person": buyer,
                 "quantity": quantity,
-                "price": item.price_fen,
-                "amount": item.price_fen * quantity,
+                "price": amount_fen // quantity,
+                "amount": amount_fen,
                 "now": to_text(now),
-                "expires": to_text(now + HOLD),
+                "expires": to_text(until),
             },
         )
         return order_of(tx, id_)
@@ -119,9 +164,11 @@ class Ordering:
         held = bool(order["holds_stock"]) and order["expires_at"] > to_text(now)
         if order["holds_stock"] and (item is None or not held):
             coupons.return_stock(tx, order["item"], order["quantity"])
-        if item is None or not (held or coupons.take_stock(tx, item, order["quantity"])):
+        wanted = held or self._may_be_late(tx, order, now)
+        if item is None or not wanted or not (held or coupons.take_stock(tx, item, order["quantity"])):
             self.book_back(tx, order, f"order:{order_id}:refunded", order["amount_fen"], now, owed=owed)
             _set_state(tx, order_id, "refunded", now, order["quantity"], LATE)
+            self._ended(tx, order, order["quantity"], now, paid=True)
             return _bought(tx, order_of(tx, order_id))
         for unit in range(order["quantity"]):
             coupons.create(
@@ -137,7 +184,9 @@ class Ordering:
             )
         _set_state(tx, order_id, "fulfilled", now, 0, None)
         self._reward(tx, directory, order, item, now)
-        return _bought(tx, order_of(tx, order_id))
+        bought = _bought(tx, order_of(tx, order_id))
+        self.hear(tx, _paid(order, bought), now)
+        return bought
 
     def refund(self, order_id: str, quantity: int, now: datetime) -> Bought:
         """Give back `quantity` unused units: their coupons are void, the money returns.
@@ -165,7 +214,50 @@ class Ordering:
             "UPDATE orders SET refunded_units = :units, state = :state WHERE id = :id",
             {"units": refunded, "state": state, "id": order_id},
         )
+        self._ended(tx, order, refunded, now, paid=True)
         return _bought(tx, order_of(tx, order_id))
+
+    def give_back_for(self, tx: Tx, order_id: str, quantity: int, now: datetime) -> Bought:
+        """A campaign gives unused units back; what a wallet took is owed to it by the worker. Raises as `refund`."""
+        tx.lock(f"order:{order_id}")
+        order = order_of(tx, order_id)
+        by_wallet = tx.one(
+            "SELECT number FROM purchases WHERE order_id = :id AND state = 'paid' LIMIT 1", {"id": order_id}
+        )
+        bought = self.give_back(tx, order_id, quantity, now, owed=by_wallet is not None)
+        if by_wallet is not None:
+            owed = {
+                "order": order_id,
+                "cause": f"units-{order['refunded_units']}",
+                "fen": order["price_fen"] * quantity,
+            }
+            outbox.put(tx, self.ids, now, PAY_BACK, order_id, owed)
+        return bought
+
+    def close(self, tx: Tx, order_id: str, reason: str, now: datetime) -> bool:
+        """Close an unpaid order and put its stock back; False when it is not open any more."""
+        return close(tx, order_id, reason, now, self.hear)
+
+    def close_overdue(self, tx: Tx, now: datetime, most: int) -> int:
+        """Close unpaid orders whose hold is over; how many."""
+        return close_overdue(tx, now, most, self.hear)
+
+    def _may_be_late(self, tx: Tx, order: Row, now: datetime) -> bool:
+        """Whether money that came after the hold still buys (R047): a campaign decides about its own orders."""
+        if order["campaign"] is None:
+            return True
+        late = OrderLate(
+            order["id"],
+            order["campaign"],
+            order["about"],
+            order["person"],
+            order["quantity"],
+            Fen(order["amount_fen"]),
+        )
+        return any(verdict.outcome == "done" for _, verdict in self.hear(tx, late, now))
+
+    def _ended(self, tx: Tx, order: Row, returned: int, now: datetime, *, paid: bool) -> None:
+        _tell_ended(tx, order, returned, now, self.hear, paid=paid)
 
     def _reward(self, tx: Tx, directory: Directory, order: Row, item: Item, now: datetime) -> None:
         offer = directory.offer(order["circle"])
@@ -194,7 +286,7 @@ class Ordering:
         book.transfer(tx, self.ids.new("tr", now), key, _due(order), WORLD, fen, "refunded", now)
 
 
-def close(tx: Tx, order_id: str, reason: str) -> bool:
+def close(tx: Tx, order_id: str, reason: str, now: datetime, hear: Hear = nobody_hears) -> bool:
     """Close an unpaid order and put its stock back; False when it is not open any more."""
     tx.lock(f"order:{order_id}")
     order = order_of(tx, order_id)
@@ -205,10 +297,37 @@ def close(tx: Tx, order_id: str, reason: str) -> bool:
     )
     if changed:
         coupons.return_stock(tx, order["item"], order["quantity"])
+        _tell_ended(tx, order, 0, now, hear, paid=False)
     return bool(changed)
 
 
-def close_overdue(tx: Tx, now: datetime, most: int) -> int:
+def _tell_ended(tx: Tx, order: Row, returned: int, now: datetime, hear: Hear, *, paid: bool) -> None:
+    if order["campaign"] is not None:
+        hear(
+            tx,
+            OrderEnded(
+                order["id"], order["campaign"], order["about"], order["person"], order["quantity"], returned, paid
+            ),
+            now,
+        )
+
+
+def _paid(order: Row, bought: Bought) -> OrderPaid:
+    return OrderPaid(
+        order["id"],
+        order["item"],
+        order["circle"],
+        order["merchant"],
+        order["person"],
+        order["quantity"],
+        Fen(order["amount_fen"]),
+        bought.coupons,
+        order["campaign"] or "",
+        order["about"] or "",
+    )
+
+
+def close_overdue(tx: Tx, now: datetime, most: int, hear: Hear = nobody_hears) -> int:
     """Close unpaid orders whose hold is over and put their stock back; how many.
 
     Orders that a wallet may still be paid for are left to `gateway.buying`, which closes them at the platform first.
@@ -220,7 +339,7 @@ def close_overdue(tx: Tx, now: datetime, most: int) -> int:
         {"now": to_text(now), "most": most},
     )
     # `close` asks again: a payment under way has the order, and by its clock the hold may just not be over.
-    return sum(close(tx, order["id"], "unpaid") for order in rows)
+    return sum(close(tx, order["id"], "unpaid", now, hear) for order in rows)
 
 
 def units_to_next_link(tx: Tx, directory: Directory, person: str, circle: str, now: datetime) -> int | None:

@@ -14,9 +14,11 @@ from hashlib import sha256
 from typing import Any, Final
 
 from gateway import audit, coupons, inbox, refunds, webhooks
+from gateway.contract.campaign import CouponRedeemed, Hear, nobody_hears
 from gateway.contract.clock import from_text, to_text
 from gateway.contract.errors import Refused
 from gateway.contract.ids import IdFactory
+from gateway.contract.money import Fen
 from gateway.contract.store import Row, Store, Tx
 from gateway.ledger import budget
 from gateway.webhooks import Hooks
@@ -60,6 +62,7 @@ class Redeeming:
     store: Store
     ids: IdFactory
     hooks: Hooks = Hooks()  # noqa: RUF009 - it never changes
+    hear: Hear = nobody_hears
 
     def look(self, code: str, clerk: Clerk, now: datetime) -> dict[str, Any]:
         """The coupon as the API shows it. Raises Refused `no_such_coupon` 404, `wrong_merchant` 403 (`merchant`)."""
@@ -167,6 +170,8 @@ class Redeeming:
                 "transaction_id": bill.transaction_id,
             },
         )
+        amount = Fen(bill.amount_fen) if bill.amount_fen is not None else None
+        self._tell(tx, coupon, bill.shop, clerk.name, discount, amount, now)
         after = coupons.by_code(tx, coupon["code"])
         assert after is not None  # it was there a moment ago in this transaction
         return coupons.as_json(tx, after, now)
@@ -182,7 +187,8 @@ class Redeeming:
         def undo(tx: Tx) -> dict[str, Any]:
             coupon = _coupon(tx, code, clerk)
             used = tx.one(
-                "SELECT id, at, discount_fen FROM redemptions WHERE coupon = :code AND reversed_at IS NULL",
+                "SELECT id, at, discount_fen, shop, amount_fen FROM redemptions "
+                "WHERE coupon = :code AND reversed_at IS NULL",
                 {"code": coupon["code"]},
             )
             if coupon["state"] != "redeemed" or used is None:
@@ -206,10 +212,40 @@ class Redeeming:
             if clerk.device_of is not None:
                 after["device_of"] = clerk.device_of
             _audit(tx, now, clerk, "coupon.reverse", coupon["code"], {"state": "redeemed"}, after)
+            self._tell(
+                tx, again, used["shop"], clerk.name, used["discount_fen"], used["amount_fen"], now, reversed_=True
+            )
             return coupons.as_json(tx, again, now)
 
         self.hooks.ready()
         return self.store.write(undo)
+
+    def _tell(
+        self,
+        tx: Tx,
+        coupon: Row,
+        shop: str | None,
+        by: str,
+        discount: int,
+        amount: Fen | None,
+        now: datetime,
+        *,
+        reversed_: bool = False,
+    ) -> None:
+        """Let the campaigns hear of it."""
+        told = CouponRedeemed(
+            coupon["code"],
+            coupon["item"],
+            coupon["circle"],
+            coupon["merchant"],
+            shop,
+            coupon["person"],
+            by,
+            Fen(discount),
+            amount,
+            reversed_,
+        )
+        self.hear(tx, told, now)
 
 
 def _coupon(tx: Tx, code: str, clerk: Clerk) -> Row:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gateway import coupons, inbox, incidents, links, rewards
+from gateway.contract.campaign import Hear, RefundReceived, nobody_hears
 from gateway.contract.events import RefundEvent
 from gateway.contract.ids import IdFactory
+from gateway.contract.money import Fen
 from gateway.contract.store import Row, Tx
 from gateway.ledger import book
 
@@ -45,12 +47,22 @@ def left_after(amount_fen: int, told: Iterable[Row]) -> int:
     return amount_fen - refunded
 
 
-def take_in(tx: Tx, ids: IdFactory, now: datetime, event: RefundEvent, payment: Row | None, min_amount_fen: int) -> str:
+def take_in(
+    tx: Tx,
+    ids: IdFactory,
+    now: datetime,
+    event: RefundEvent,
+    payment: Row | None,
+    min_amount_fen: int,
+    hear: Hear = nobody_hears,
+) -> str:
     """Record a new refund and do what it asks; its state (applied, waiting, excess)."""
     id_ = ids.new("rf", now)
     state = "waiting"
     if payment is not None:
-        state = apply(tx, ids, now, payment, event.refund_fen, event.refunded_total_fen, min_amount_fen)
+        state = apply(
+            tx, ids, now, payment, event.refund_fen, event.refunded_total_fen, min_amount_fen, refund=id_, hear=hear
+        )
     inbox.record_refund(
         tx, id_, event, received_at=now, payment=payment["id"] if payment is not None else None, state=state
     )
@@ -65,15 +77,32 @@ def apply(
     refund_fen: int,
     told_total_fen: int | None,
     min_amount_fen: int,
+    *,
+    refund: str = "",
+    hear: Hear = nobody_hears,
 ) -> str:
-    """Take one refund off a stored payment; `applied` or `excess`."""
+    """Take one refund (its id `refund`) off a stored payment; `applied` or `excess`."""
     rest = remainder(payment["amount_fen"], payment["refunded_fen"], refund_fen, told_total_fen)
     if rest.excess:
         incidents.raise_(tx, ids, now, "refund_excess", payment["transaction_id"], "more was refunded than paid")
         return "excess"
     tx.run("UPDATE payments SET refunded_fen = :fen WHERE id = :id", {"fen": rest.refunded_fen, "id": payment["id"]})
-    if rest.left_fen < max(min_amount_fen, 1):
+    withdrawn = rest.left_fen < max(min_amount_fen, 1)
+    if withdrawn:
         claw_back(tx, ids, now, payment)
+    told = RefundReceived(
+        payment["id"],
+        refund,
+        payment["circle"],
+        payment["merchant"],
+        payment["person"],
+        Fen(refund_fen),
+        Fen(rest.left_fen),
+        withdrawn,
+    )
+    heard = hear(tx, told, now)
+    if heard:
+        inbox.add_decisions(tx, payment, [inbox.of_campaign(slug, verdict) for slug, verdict in heard])
     return "applied"
 
 

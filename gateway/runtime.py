@@ -5,27 +5,35 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from crypto.vault import Vault
 from gateway.auth.accounts import Accounts
 from gateway.auth.passwords import Hasher
 from gateway.calls import Carrier, HttpCarrier
+from gateway.campaigning import CampaignHost, GatewayHouse
+from gateway.campaigning.house import Parts
+from gateway.catalog import wording
 from gateway.catalog.directory import Directory
 from gateway.catalog.holder import CatalogCache, DirectoryHolder
 from gateway.catalog.registry import Registry, installed
+from gateway.catalog.specs import Campaign
 from gateway.claiming import Claiming
 from gateway.config import load_config, process_environ
+from gateway.contract.campaign import PayoutMoved
 from gateway.contract.clock import Clock, system_clock
 from gateway.contract.ids import IdFactory, RandomBytes, system_random
-from gateway.contract.store import Store
+from gateway.contract.store import Store, Tx
 from gateway.handover import HandingOver
 from gateway.home import Home
 from gateway.keyring import Keyring
 from gateway.links import LinkKeys
 from gateway.orders import Ordering
+from gateway.payouts.story import PayingOut
 from gateway.redeeming import Redeeming
+from gateway.relay.guard import Guard
+from gateway.relay.target import BadUpstream
 from gateway.rulebook import Rulebook
 from gateway.service import TakeIn
 from gateway.settings import Config
@@ -33,6 +41,7 @@ from gateway.sharing import Sharing
 from gateway.signin import SignIn
 from gateway.store import open_store
 from gateway.webhooks import Hooks
+from gateway.webhooks.sending import HttpPost
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +67,8 @@ class Runtime:
     accounts: Accounts
     carrier: Carrier
     signing_in: SignIn
+    campaigns: CampaignHost
+    paying_out: PayingOut
 
     def directory(self) -> Directory:
         """The catalogue as it is now. Raises StoreUnavailable when it was never read and no copy is kept."""
@@ -105,6 +116,40 @@ def create(
         cache=CatalogCache(home.cache_file, keyring.local),
         base_url=config.server.base_url,
     )
+    clock = clock or system_clock(timedelta(seconds=config.sandbox.clock_offset_s))
+    campaigns = CampaignHost(
+        registry, lambda: holder.known, clock, lambda: house, lambda _view, spec: _check_words(holder, spec)
+    )
+    hear = campaigns.hear
+    guard = Guard(config.relay.allow)
+    redeeming = Redeeming(store, ids, Hooks(lambda: holder.current(time.monotonic()), lambda: holder.known), hear)
+    ordering = Ordering(store, ids, random, link_keys, rulebook, hear)
+
+    def tell(tx: Tx, moved: PayoutMoved, now: datetime) -> None:
+        hear(tx, moved, now)
+
+    # The house is called late: it is made of this.
+    paying_out = PayingOut(ids, lambda: house.directory(), keyring.vault, tell)  # noqa: PLW0108
+    house = GatewayHouse(
+        Parts(
+            store=store,
+            ids=ids,
+            random=random,
+            link_keys=link_keys,
+            known=lambda: holder.known,
+            vault=keyring.vault,
+            ordering=ordering,
+            redeeming=redeeming,
+            paying_out=paying_out,
+            post=HttpPost(guard),
+            check_url=lambda url: _refusal(guard, url),
+            base_url=config.server.base_url,
+            sandbox=config.sandbox.enabled,
+            redis_url=config.redis.url.reveal(),
+            folder=home.root / "campaigns",
+            views=campaigns.of_kind,
+        )
+    )
     return Runtime(
         config=config,
         home=home,
@@ -114,14 +159,14 @@ def create(
         keyring=keyring,
         link_keys=link_keys,
         ids=ids,
-        clock=clock or system_clock(timedelta(seconds=config.sandbox.clock_offset_s)),
+        clock=clock,
         random=random,
-        intake=TakeIn(store, keyring.vault, link_keys, ids, rulebook),
-        claiming=Claiming(store, random),
-        redeeming=Redeeming(store, ids, Hooks(lambda: holder.current(time.monotonic()), lambda: holder.known)),
+        intake=TakeIn(store, keyring.vault, link_keys, ids, rulebook, hear),
+        claiming=Claiming(store, random, hear),
+        redeeming=redeeming,
         sharing=Sharing(store, ids, link_keys),
         handing_over=HandingOver(store, ids, random, link_keys),
-        ordering=Ordering(store, ids, random, link_keys, rulebook),
+        ordering=ordering,
         accounts=Accounts(
             store,
             keyring.token_keys(),
@@ -133,4 +178,22 @@ def create(
         ),
         carrier=carrier,
         signing_in=SignIn(store, keyring.vault, ids, random, carrier),
+        campaigns=campaigns,
+        paying_out=paying_out,
     )
+
+
+def _check_words(holder: DirectoryHolder, spec: Campaign) -> None:
+    """Raises Refused `wording` for a campaign whose words pay for sharing (R078)."""
+    known = holder.known
+    if known is not None:
+        wording.refuse(known.catalog, spec)
+
+
+def _refusal(guard: Guard, url: str) -> str | None:
+    """Why an address may not be called; None for one that may."""
+    try:
+        guard.check_literal(url)
+    except BadUpstream as refused:
+        return str(refused)
+    return None

@@ -15,9 +15,11 @@ from crypto.vault import Vault
 from gateway import inbox, incidents, links, people, refunds, rewards, tagging, webhooks
 from gateway.catalog.directory import Directory, LiveChannel
 from gateway.contract.adapter import RawNotification
+from gateway.contract.campaign import Hear, PaymentReceived, Tag, nobody_hears
 from gateway.contract.errors import BadNotification, Undecryptable
 from gateway.contract.events import Event, Ignored, PaymentEvent, RefundEvent
 from gateway.contract.ids import IdFactory
+from gateway.contract.money import Fen
 from gateway.contract.store import Row, Store, Tx
 from gateway.inbox import Decision, Delivery, Place
 from gateway.rewards import Rules
@@ -46,6 +48,7 @@ class TakeIn:
     link_keys: links.LinkKeys
     ids: IdFactory
     rulebook: Rulebook
+    hear: Hear = nobody_hears
 
     def take_in(
         self,
@@ -141,6 +144,20 @@ class TakeIn:
         waiting = inbox.waiting_refunds(tx, event) if met.refunds_wait else []
         left_fen = refunds.left_after(event.amount_fen, waiting)
         before, after, decisions = self._decide(tx, event, left_fen, id_, place, person, rules, now)
+        received = PaymentReceived(
+            id_,
+            event.provider,
+            event.transaction_id,
+            place.circle,
+            place.merchant,
+            place.shop,
+            person.id if person is not None else None,
+            _tag(before),
+            event.amount_fen,
+            Fen(left_fen),
+            event.paid_at,
+        )
+        decisions += [inbox.of_campaign(slug, verdict) for slug, verdict in self.hear(tx, received, now)]
         inbox.record_delivery(tx, delivery, "processed", payment=id_)
         inbox.record_payment(
             tx,
@@ -228,7 +245,15 @@ class TakeIn:
             payment = inbox.find_payment(tx, event.provider, event.mch_id, event.transaction_id)
             assert payment is not None  # written a moment ago in this transaction
             state = refunds.apply(
-                tx, self.ids, now, payment, refund["refund_fen"], refund["refunded_total_fen"], min_amount_fen
+                tx,
+                self.ids,
+                now,
+                payment,
+                refund["refund_fen"],
+                refund["refunded_total_fen"],
+                min_amount_fen,
+                refund=refund["id"],
+                hear=self.hear,
             )
             inbox.settle_refund(tx, refund["id"], payment["id"], state)
 
@@ -250,7 +275,8 @@ class TakeIn:
         if payment is None and directory.merchant_for(channel, event.sub_mch_id) is None:
             return self._ignored(tx, channel, Ignored("refund", "foreign_merchant", event.event_id), delivery, now)
         circle = directory.circle(payment["circle"]) if payment is not None else None
-        refunds.take_in(tx, self.ids, now, event, payment, circle.min_amount_fen if circle is not None else 0)
+        least = circle.min_amount_fen if circle is not None else 0
+        refunds.take_in(tx, self.ids, now, event, payment, least, self.hear)
         inbox.record_delivery(tx, delivery, "processed", payment=payment_id)
         return Taken("processed", delivery.id, event, None, payment_id)
 
@@ -266,3 +292,8 @@ class TakeIn:
         id_ = delivery_id or self.ids.new("d", now)
         sealed = self.vault().seal(inbox.pack(raw, query), id_.encode())
         return Delivery(id_, channel.spec.slug, raw.received_at, inbox.digest_of(raw.body), sealed)
+
+
+def _tag(standing: tagging.Standing) -> Tag:
+    source = standing.source
+    return Tag(standing.state) if source is None else Tag(standing.state, source.type, source.id, source.mode)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import structlog
 
-from gateway import coupons, handover, incidents, jobs, links, offline, orders, outbox, retention
+from gateway import campaigning, coupons, handover, incidents, jobs, links, offline, orders, outbox, retention
 from gateway.buying import Buying
 from gateway.chores import export, kinds
 from gateway.chores.runner import Runner
@@ -65,6 +65,8 @@ class Worker:
             "relay": self._relay_again,
             "order": buying.look,
             "order_refund": buying.returning.look,
+            orders.PAY_BACK: buying.owe_back,
+            campaigning.TOPIC: runtime.campaigns.do,
         }
 
     def run(self, stop: threading.Event) -> None:
@@ -110,6 +112,7 @@ class Worker:
             self._expire_coupons,
             self._lapse_gifts,
             self._close_orders,
+            self._sweep_campaigns,
             self._drop_counters,
             self._settle_slips,
             self._drop_sign_ins,
@@ -220,7 +223,16 @@ class Worker:
 
     def _close_orders(self) -> int:
         now = self._runtime.clock()
-        return self._sweep(lambda tx: orders.close_overdue(tx, now, BATCH))
+        return self._sweep(lambda tx: self._runtime.ordering.close_overdue(tx, now, BATCH))
+
+    def _sweep_campaigns(self) -> int:
+        runtime = self._runtime
+        now = runtime.clock()
+        # The directory follows the store only when it is asked for: the worker is the one who looks for campaigns.
+        runtime.directory()
+        if not runtime.campaigns.slugs():
+            return 0
+        return self._sweep(lambda tx: runtime.campaigns.sweep(tx, now, BATCH))
 
     def _drop_sign_ins(self) -> int:
         return self._runtime.signing_in.sweep(self._runtime.clock(), BATCH)

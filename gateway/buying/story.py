@@ -178,6 +178,17 @@ class Buying:
 
         return self._runtime.store.write(give_back)
 
+    def owe_back(self, payload: Mapping[str, Any], now: datetime) -> str | None:
+        """The outbox's deed for a campaign's order whose units were given back: their money, by the wallet."""
+
+        def owe(tx: Tx) -> None:
+            bought = rows.paid_purchase(tx, payload["order"])
+            if bought is not None:
+                self.returning.owe(tx, bought, payload["cause"], payload["fen"], now)
+
+        self._runtime.store.write(owe)
+        return None
+
     def lapse(self, number: str, now: datetime) -> None:
         """For the sandbox: as if the hold were over and the platform had closed the order, so that paying is late."""
         self._close(number, "closed", now, "unpaid")
@@ -307,7 +318,7 @@ class Buying:
                 return
             tx.lock(f"order:{bought['order_id']}")
             if rows.finish(tx, number, end, now, reason=reason):
-                orders.close(tx, bought["order_id"], reason)
+                self._runtime.ordering.close(tx, bought["order_id"], reason, now)
                 incidents.close(tx, now, "order_not_closed", bought["channel"])
 
         self._runtime.store.write(close)

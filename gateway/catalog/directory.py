@@ -7,13 +7,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Any, Final, TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.catalog.channel_rules import keys_table, wallet_platform
 from gateway.catalog.registry import Registry, provider_of
 from gateway.catalog.rules import directions
 from gateway.catalog.specs import (
-    DEFAULT_ZONE,
     Campaign,
     Catalog,
     Channel,
@@ -25,6 +23,7 @@ from gateway.catalog.specs import (
     Shop,
     Webhook,
 )
+from gateway.catalog.zones import zone_named
 from gateway.contract.adapter import Ack, Adapter, Outcome, RawNotification
 from gateway.contract.clock import BEIJING
 from gateway.contract.errors import BadConfig, UnknownKey
@@ -205,16 +204,6 @@ class Directory:
     def zone(self, shop: str | None) -> tzinfo:
         """The zone that a shop's times are shown in; China's for none and for one that is not there."""
         return self._zones.get(shop or "", BEIJING)
-
-
-def zone_named(name: str) -> tzinfo:
-    """A zone by name; China's, and what this machine does not know, as a fixed offset that needs no zone files."""
-    if name == DEFAULT_ZONE:
-        return BEIJING
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return BEIJING
 
 
 class _Closed:

@@ -10,26 +10,16 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Final, Protocol, runtime_checkable
+from importlib.util import find_spec
+from typing import Any, Final
 
 from gateway.contract.adapter import Adapter, Platform
+from gateway.contract.campaign_kind import CampaignKind
 from gateway.contract.errors import BadConfig
 from gateway.contract.wallet import Twin, Wallet
 
 OWN_DISTRIBUTION: Final = "drainage-gateway"
 ANY: Final = "*"
-
-
-@runtime_checkable
-class CampaignKind(Protocol):
-    """What the catalogue needs of a campaign module."""
-
-    @property
-    def slug(self) -> str:
-        """The name that `kind` has in the apply file."""
-
-    def load_settings(self, table: Mapping[str, Any]) -> Any:
-        """The kind's own part of its table → its settings. Raises BadConfig, paths relative to the table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +66,18 @@ def installed(allow: Sequence[str], found: Iterable[EntryPoint] | None = None) -
     return registry
 
 
+def kinds_migrations(registry: Registry) -> Mapping[str, Sequence[tuple[str, Sequence[str]]]]:
+    """The migrations of every campaign kind, for the store."""
+    return {slug: kind.migrations for slug, kind in registry.campaigns.items()}
+
+
 def _load(points: Iterable[EntryPoint], shape: type[Any], faults: list[tuple[str, str]]) -> dict[str, Any]:
     loaded: dict[str, Any] = {}
     origins: dict[str, EntryPoint] = {}
     for point in points:
         path = f"{point.group}.{point.name}"
+        if _was_taken_out(point):
+            continue
         try:
             plugin = point.load()
         except Exception as error:  # noqa: BLE001 - a stranger's module may raise anything while it is imported
@@ -97,6 +94,16 @@ def _load(points: Iterable[EntryPoint], shape: type[Any], faults: list[tuple[str
             faults.append((path, f"two plug-ins call themselves {slug}, of {names}; uninstall one"))
         loaded[slug] = plugin
     return dict(sorted(loaded.items()))
+
+
+def _was_taken_out(point: EntryPoint) -> bool:
+    """Whether it is a campaign module of our own whose folder was removed: the house stands without it."""
+    if point.group != "drainage.campaigns" or _distribution(point) != OWN_DISTRIBUTION:
+        return False
+    try:
+        return find_spec(point.module) is None
+    except ModuleNotFoundError:
+        return True
 
 
 def _distribution(point: EntryPoint) -> str:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime, timezone
 
+from gateway.catalog import wording
+from gateway.catalog.campaign_states import Standing
+from gateway.catalog.campaign_views import Facts, view_of
 from gateway.catalog.channel_rules import channel_faults, host_faults
-from gateway.catalog.registry import Registry
-from gateway.catalog.specs import Catalog, Circle, Item, Pair
+from gateway.catalog.specs import Campaign, Catalog, Circle, Item, Pair
 from gateway.catalog.surroundings import Surroundings
+from gateway.catalog.zones import zone_named
 from gateway.checks import suggestion, toml_path
+from gateway.contract.campaign_kind import CampaignKind
+from gateway.contract.clock import BEIJING
 from gateway.contract.errors import BadConfig
 
 Fault = tuple[str, str]
@@ -43,7 +49,7 @@ def faults_of(catalog: Catalog, named: Named, surroundings: Surroundings) -> lis
         faults += _item(item)
     faults += _pairs(catalog, look)
     faults += _offers(catalog, look)
-    faults += _campaigns(catalog, look, surroundings.registry)
+    faults += _campaigns(catalog, look, surroundings)
     faults += _webhooks(catalog, look, surroundings)
     return faults
 
@@ -142,7 +148,8 @@ def _offers(catalog: Catalog, look: _Look) -> Iterator[Fault]:
             yield from look.item_in("offer", offer.slug, "source_item", offer.source_item, offer.circle)
 
 
-def _campaigns(catalog: Catalog, look: _Look, registry: Registry) -> Iterator[Fault]:
+def _campaigns(catalog: Catalog, look: _Look, surroundings: Surroundings) -> Iterator[Fault]:
+    registry = surroundings.registry
     for campaign in catalog.campaigns.values():
         yield from look.missing("campaign", campaign.slug, "circle", "circle", campaign.circle)
         for slug in campaign.merchants:
@@ -157,10 +164,29 @@ def _campaigns(catalog: Catalog, look: _Look, registry: Registry) -> Iterator[Fa
             yield _path("campaign", campaign.slug, "kind"), f"is not installed; installed kinds: {installed}"
             continue
         try:
-            kind.load_settings(campaign.settings)
+            settings = kind.load_settings(campaign.settings)
         except BadConfig as refused:
             for path, message in refused.faults:
                 yield ".".join(part for part in (toml_path("campaign", campaign.slug), path) if part), message
+            continue
+        yield from _beside_the_catalogue(catalog, campaign, kind, settings, surroundings)
+
+
+def _beside_the_catalogue(
+    catalog: Catalog, campaign: Campaign, kind: CampaignKind, settings: object, surroundings: Surroundings
+) -> Iterator[Fault]:
+    zones = {shop.slug: zone_named(shop.timezone) for shop in catalog.shops.values()}
+    facts = Facts(catalog, lambda shop: zones.get(shop or "", BEIJING), surroundings.check_upstream)
+    view = view_of(campaign, settings, Standing(campaign.state, 1), datetime.max.replace(tzinfo=timezone.utc))
+    for key, message in kind.faults(view, facts):
+        yield ".".join(part for part in (toml_path("campaign", campaign.slug), key) if part), message
+    needed = kind.funding(view)
+    if campaign.state != "draft" and 0 < campaign.budget_fen < needed:
+        yield _path("campaign", campaign.slug, "budget_fen"), f"is less than what going live needs: {needed}"
+    if campaign.state != "draft" and wording.rule_of(catalog, campaign) == "strict":
+        for one in wording.findings_of(catalog, campaign):
+            words = f"pays for sharing with {one.phrase!r}, which WeChat forbids; say {one.neutral!r} or set `wording`"
+            yield ".".join((toml_path("campaign", campaign.slug), one.key)), words
 
 
 def _webhooks(catalog: Catalog, look: _Look, surroundings: Surroundings) -> Iterator[Fault]:

@@ -10,9 +10,10 @@ from typing import Any, Final
 
 from crypto.errors import CryptoError
 from crypto.vault import Vault
+from gateway.catalog import campaign_states
 from gateway.catalog.encoding import decode, encode, owner_of, to_json
 from gateway.catalog.plan import Change
-from gateway.catalog.specs import KINDS, Catalog, Item, Spec
+from gateway.catalog.specs import KINDS, Campaign, Catalog, Item, Spec
 from gateway.contract.clock import to_text
 from gateway.contract.errors import BadConfig
 from gateway.contract.store import Tx
@@ -70,7 +71,8 @@ def load(tx: Tx, vault: Vault) -> Stored:
 def save(tx: Tx, changes: Iterable[Change], vault: Vault, now: datetime, audit: Audit) -> int:
     """Write the changes, an audit row for each, and the new version, which is returned. All in the caller's `tx`.
 
-    Nothing that is unchanged is touched; without any change the version stays.
+    Nothing that is unchanged is touched; without any change the version stays. Raises BadConfig for a campaign budget
+    below what it has promised.
     """
     moved = [change for change in changes if change.action != "unchanged"]
     for change in moved:
@@ -85,6 +87,8 @@ def save(tx: Tx, changes: Iterable[Change], vault: Vault, now: datetime, audit: 
         audit(tx, f"catalog.{change.action}", name, before, _shown(change.after, vault))
         if change.kind == "item":
             _put_stock(tx, change)
+        if isinstance(change.before or change.after, Campaign):
+            _put_campaign(tx, change, now)
     version = version_of(tx)
     if moved:
         version += 1
@@ -141,6 +145,12 @@ def _put_stock(tx: Tx, change: Change) -> None:
         " ON CONFLICT (item) DO UPDATE SET total = excluded.total",
         {"item": change.slug, "total": total},
     )
+
+
+def _put_campaign(tx: Tx, change: Change, now: datetime) -> None:
+    before = change.before if isinstance(change.before, Campaign) else None
+    after = change.after if isinstance(change.after, Campaign) else None
+    campaign_states.put(tx, before, after, now)
 
 
 def _shown(spec: Spec | None, vault: Vault) -> Shown:

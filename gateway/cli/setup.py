@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from gateway.catalog.registry import installed, kinds_migrations
 from gateway.cli.common import Desk, print_rows, with_desk
 from gateway.config import load_config, process_environ
 from gateway.contract.clock import system_clock
@@ -15,7 +16,7 @@ from gateway.contract.ids import system_random
 from gateway.contract.store import Tx
 from gateway.heartbeat import worker_state
 from gateway.home import Home, write_private
-from gateway.store import migrate_store, open_store, sqlite_path
+from gateway.store import Migrations, migrate_store, open_store, sqlite_path
 from gateway.transfer import transfer
 
 FIRST_USER: Final = "admin"
@@ -75,7 +76,7 @@ def init(desk: Desk) -> None:
         click.echo(f"made {home.config_file}")
     config = load_config(home.root, process_environ())
     url = config.store.url.reveal()
-    for step in migrate_store(url, home.root):
+    for step in migrate_store(url, home.root, kinds_migrations(installed(config.plugins.allow))):
         click.echo(f"migrated {step}")
     _make_key(home, url)
     runtime = desk.runtime
@@ -124,23 +125,24 @@ def migrate(desk: Desk, to_postgres: str | None) -> None:
     """Bring the store's schema up to date, or move the store to PostgreSQL."""
     config = load_config(desk.home.root, process_environ())
     url = config.store.url.reveal()
-    steps = migrate_store(url, desk.home.root)
+    kinds = kinds_migrations(installed(config.plugins.allow))
+    steps = migrate_store(url, desk.home.root, kinds)
     for step in steps:
         click.echo(f"migrated {step}")
     if to_postgres is not None:
-        _move(desk, url, to_postgres)
+        _move(desk, url, to_postgres, kinds)
     elif not steps:
         click.echo("the schema is up to date")
 
 
-def _move(desk: Desk, url: str, dsn: str) -> None:
+def _move(desk: Desk, url: str, dsn: str, kinds: Migrations) -> None:
     if sqlite_path(url, desk.home.root) is None:
         raise BadConfig([("store.url", "names PostgreSQL already")])
     if not dsn.startswith(("postgresql://", "postgres://")):
         raise click.BadParameter("must begin with postgresql://", param_hint="--to-postgres")
     if worker_state(desk.home.run_dir, system_clock()()) == "ok":
         raise BadConfig([("", "the gateway is running: what comes in during the copy would be lost; stop it first")])
-    migrate_store(dsn, desk.home.root)
+    migrate_store(dsn, desk.home.root, kinds)
     source, target = open_store(url, desk.home.root), open_store(dsn, desk.home.root)
     try:
         copied = transfer(source, target)

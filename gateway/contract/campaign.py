@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
 
 from gateway.contract.money import Fen
 from gateway.contract.payout import PayoutState
+from gateway.contract.store import Tx
 
 State = Literal["draft", "scheduled", "live", "paused", "ended", "archived"]
 Outcome = Literal["done", "skipped", "refused"]
@@ -161,6 +162,18 @@ class Verdict:
 
     outcome: Outcome
     reason: str
+
+
+Heard = Sequence[tuple[str, Verdict]]
+"""What each campaign that an event concerned made of it."""
+
+Hear = Callable[[Tx, CoreEvent, datetime], Heard]
+"""How the core tells of an event, inside the transaction in which it happened."""
+
+
+def nobody_hears(_tx: Tx, _event: CoreEvent, _now: datetime) -> Heard:
+    """For a core without campaigns."""
+    return ()
 
 
 # -- what a campaign is told of itself --------------------------------------------------------------------------------

@@ -22,7 +22,10 @@ from gateway.contract.store import Store, Tx
 
 @dataclass(frozen=True, slots=True)
 class ItemFacts:
-    """An item of the catalogue, as far as campaigns care. `stock` None is without end."""
+    """An item of the catalogue, as far as campaigns care. `stock` None is without end.
+
+    `valid_days`: how long a coupon of it can be used; 0 for unknown.
+    """
 
     slug: str
     merchant: str
@@ -32,6 +35,7 @@ class ItemFacts:
     price_fen: int
     stock: int | None
     paused: bool
+    valid_days: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +69,14 @@ class Catalogue(Protocol):
     def shop(self, slug: str) -> ShopFacts | None:
         """The shop of that name."""
 
+    def shops(self, merchant: str) -> Sequence[ShopFacts]:
+        """A merchant's shops, by name."""
+
     def zone(self, shop: str | None) -> tzinfo:
         """The zone that a shop's times are shown in."""
+
+    def refuses(self, url: str) -> str | None:
+        """Why an address may not be called by us; None for one that may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +138,9 @@ class House(Protocol):
 
     def group(self, tx: Tx, person: str) -> tuple[str, ...]:
         """All ids under which one human is known; () for nobody."""
+
+    def known_as(self, tx: Tx, circle: str, openid: str) -> tuple[str, ...]:
+        """Every id of those whom this openid stands for at any channel of the circle; () for nobody yet."""
 
     def tag(self, tx: Tx, circle: str, person: str, now: datetime) -> Tag:
         """How a person stands in a circle."""
@@ -229,9 +242,6 @@ class House(Protocol):
 
         Outside a transaction.
         """
-
-    def refuses(self, url: str) -> str | None:
-        """Why an address may not be called, for `faults`; None for one that may."""
 
     def owe(
         self,

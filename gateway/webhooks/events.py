@@ -87,7 +87,12 @@ def coupon_name(coupon: Row) -> str:
 def issued(tx: Tx, now: datetime, hooks: Sequence[Webhook], payment: str) -> None:
     """`link.issued` for each link that a payment brought about."""
     for link in tx.all("SELECT * FROM links WHERE payment = :payment ORDER BY purpose", {"payment": payment}):
-        tell(tx, now, hooks, "link.issued", link["id"], {**_link(link), "expires_at": link["expires_at"]})
+        issued_link(tx, now, hooks, link)
+
+
+def issued_link(tx: Tx, now: datetime, hooks: Sequence[Webhook], link: Row) -> None:
+    """`link.issued` for one link."""
+    tell(tx, now, hooks, "link.issued", link["id"], {**_link(link), "expires_at": link["expires_at"]})
 
 
 def claimed(tx: Tx, now: datetime, hooks: Sequence[Webhook], link: Row) -> None:

@@ -112,6 +112,12 @@ class Coupons:
             raise BadConfig([("price_fen", "is required")])
         return dict(table)
 
+    def faults(self, campaign, catalogue):
+        return [("price_fen", "is unlucky")] if campaign.settings["price_fen"] == 13 else []
+
+    def funding(self, campaign):
+        return campaign.settings["price_fen"] * 10
+
 
 def registry():
     testpay, stalepay = Testpay(), Stalepay()

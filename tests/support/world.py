@@ -11,12 +11,14 @@ Two circles: `riverside` with the merchants `hotpot` and `sweets`, `hillside` wi
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import itertools
 import shutil
 import tempfile
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +29,10 @@ from gateway import audit
 from gateway.auth import Hasher
 from gateway.catalog.apply import Workshop, apply
 from gateway.catalog.references import Sources, file_reader
-from gateway.catalog.registry import Registry
+from gateway.catalog.registry import Registry, installed, kinds_migrations
 from gateway.catalog.rules import Surroundings
 from gateway.catalog.sandbox_keys import SandboxKeyring
+from gateway.contract.errors import BadConfig
 from gateway.contract.ids import system_random
 from gateway.home import Home
 from gateway.runtime import Runtime, create
@@ -160,9 +163,19 @@ def cheap_hasher(**parts: int) -> Hasher:
     return Hasher(**{"time_cost": 1, "memory_kib": 8, "parallelism": 1, "at_once": 8, "most": 64, **parts})
 
 
+@functools.cache
 def registry() -> Registry:
-    """Two platforms of `tests.support.plainpay`; the second one's signatures go stale after five minutes."""
-    return Registry({"plainpay": Plainpay(), "secondpay": Plainpay("secondpay", stale_after_s=300)})
+    """Two platforms of `tests.support.plainpay`, the second one's signatures go stale after five minutes; every kind."""
+    adapters = {"plainpay": Plainpay(), "secondpay": Plainpay("secondpay", stale_after_s=300)}
+    return Registry(adapters, campaigns=_kinds())
+
+
+def _kinds():
+    found = {}
+    for point in entry_points(group="drainage.campaigns"):
+        with contextlib.suppress(BadConfig):
+            found |= installed((), [point]).campaigns
+    return found
 
 
 def runtime_of(home: Path, clock: Clock) -> Runtime:
@@ -195,7 +208,7 @@ class World:
             f'[server]\nbase_url = "{BASE_URL}"\n[store]\nurl = "{store_url}"\n'
             f"[sandbox]\nenabled = {'true' if self.sandbox else 'false'}\n"
         )
-        migrate_store(store_url, self.home.root)
+        migrate_store(store_url, self.home.root, kinds_migrations(registry()))
         self.runtime = self.another_runtime()
         self.store = self.runtime.store
         self.store.write(lambda tx: self.runtime.keyring.make_first(tx, self.clock()))

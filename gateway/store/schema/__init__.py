@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from gateway.store.schema import (
     auth,
+    campaigns,
     catalog,
     coupons,
     gifts,
@@ -16,6 +17,7 @@ from gateway.store.schema import (
     ledger,
     links,
     operations,
+    payouts,
     people,
     purchases,
     rates,
@@ -47,6 +49,8 @@ CORE: tuple[Step, ...] = (
     Step("0016_webhooks", webhooks.TABLES),
     Step("0017_staff", staff.TABLES),
     Step("0018_rates", rates.TABLES),
+    Step("0019_campaigns", campaigns.TABLES),
+    Step("0021_payouts", payouts.TABLES),
 )
 """The core's own migrations, in order."""
 

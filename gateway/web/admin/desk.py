@@ -10,13 +10,13 @@ from typing import Any
 from flask import abort, g, render_template
 
 from gateway.auth import Principal
-from gateway.catalog.directory import zone_named
 from gateway.catalog.edit import Edit, Editing, Moved, edit, stamp_of
 from gateway.catalog.encoding import SecretId
 from gateway.catalog.export import table_of
 from gateway.catalog.plan import Change
 from gateway.catalog.specs import DEFAULT_ZONE, Catalog, Channel, Circle, Item, Merchant, Shop, Spec
 from gateway.catalog.storage import Stored, load, secret_id
+from gateway.catalog.zones import zone_named
 from gateway.contract.store import Tx
 from gateway.runtime import Runtime
 from gateway.setup.bench import money_only_down_to_used, workshop

@@ -6,6 +6,7 @@ from flask import Blueprint, Flask
 
 from gateway.runtime import Runtime
 from gateway.web.api.access import access_blueprint
+from gateway.web.api.campaigns import campaigns_blueprint
 from gateway.web.api.circles import circles_blueprint
 from gateway.web.api.coupons import coupons_blueprint
 from gateway.web.api.document import document_blueprint
@@ -25,6 +26,7 @@ def register_api(app: Flask, runtime: Runtime) -> None:
     protect(api, runtime)
     for part in (
         access_blueprint,
+        campaigns_blueprint,
         circles_blueprint,
         coupons_blueprint,
         document_blueprint,

@@ -40,6 +40,12 @@ def open_to(role: Openness, *, body_limit: int = BODY_LIMIT) -> Callable[[F], F]
     return mark
 
 
+def own_body(view: F) -> F:
+    """Mark a view that reads its body itself, by `body_of`, once it knows how much it may be."""
+    view.__dict__["own_body"] = True
+    return view
+
+
 def openness(view: Callable[..., Any]) -> Openness | None:
     """Who may call a view; None for one that nothing is said about, and then nobody may."""
     found: Openness | None = getattr(view, "open_to", None)
@@ -59,7 +65,8 @@ def protect(blueprint: Blueprint, runtime: Runtime) -> None:
     def check() -> None:
         name_request(runtime)
         view = current_app.view_functions[request.endpoint or ""]
-        body = _body(getattr(view, "body_limit", BODY_LIMIT))
+        own = getattr(view, "own_body", False)
+        body = b"" if own else body_of(getattr(view, "body_limit", BODY_LIMIT))
         role = openness(view)
         if role != "open":
             header = request.headers.get("Authorization")
@@ -117,7 +124,7 @@ def public_url(runtime: Runtime) -> str:
     return runtime.base_url or request.url_root.rstrip("/")
 
 
-def _body(limit: int) -> bytes:
+def body_of(limit: int) -> bytes:
     """The whole body, so that the connection can be used again. Raises Refused `too_large` (413)."""
     request.max_content_length = limit
     try:
