@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final, Literal
 
@@ -16,8 +17,14 @@ InvitationState = Literal["sent", "viewed", "agreed", "declined", "timed_out", "
 PacketState = Literal["reserved", "granted", "paid", "expired", "failed"]
 PacketResult = Literal["granted", "none_left", "not_eligible"]
 
-OPEN_SESSIONS: Final = frozenset({"draft", "inviting"})
+OPEN_SESSIONS: Final = frozenset({"draft", "inviting", "settling"})
+HELPABLE: Final = frozenset({"inviting", "settling"})
+"""In these a help is taken: one who was asked in time is thanked, also when the last step of the price is done."""
 OPEN_INVITATIONS: Final = frozenset({"sent", "viewed"})
+CLAIM_FOR: Final = timedelta(hours=24)
+UNCLAIMED: Final = frozenset({"no_way", "expired", "account", "name"})
+"""Why a packet waits where that lies with the helper: no wallet of his is known, he did not confirm the transfer, his
+wallet account takes none, or has no name."""
 _DIGEST_BITS: Final = 256
 
 
@@ -165,6 +172,7 @@ class Help:
     helps_today: int
     helps_per_day: int
     packets_left: int
+    same_device: bool = False
 
 
 def refusal(asked: Help) -> str:
@@ -175,13 +183,85 @@ def refusal(asked: Help) -> str:
         return {"timed_out": "too_late"}.get(asked.invitation, asked.invitation)
     if asked.is_late:
         return "too_late"
-    if asked.session != "inviting":
+    if asked.session not in HELPABLE:
         return "session_over"
     return ""
 
 
 def packet_result(asked: Help) -> PacketResult:
     """What kind of result an agreed help is told (R138): eligible ones get a packet as long as there are any."""
-    if asked.helped_before or (asked.helps_per_day and asked.helps_today >= asked.helps_per_day):
+    if ineligible(asked):
         return "not_eligible"
     return "granted" if asked.packets_left > 0 else "none_left"
+
+
+def ineligible(asked: Help) -> str:
+    """Why one who may agree does not count as a help: a stable word, "" when he does (R137, R147)."""
+    if asked.helped_before:
+        return "helped_before"
+    if asked.same_device:
+        return "same_device"
+    if asked.helps_per_day and asked.helps_today >= asked.helps_per_day:
+        return "limit_day"
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """When a session's steps end: naming helpers, helping, paying once it is settling (None before)."""
+
+    designate_until: datetime
+    deadline: datetime
+    pay_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A session's next state and the stable word for why."""
+
+    state: SessionState
+    reason: str
+
+
+def by_clock(
+    state: SessionState, times: Times, now: datetime, *, on_deadline: Literal["lost", "buy"], is_paying: bool
+) -> Move | None:
+    """Where time alone brings a session (R133, R146): None where it stays.
+
+    Without helpers it ends with the time for naming them; short of helpers at its deadline it is lost, or may be
+    bought as it stands. A price that was reached and not paid for expires, though not while an order is being paid.
+    """
+    if state == "draft" and now >= times.designate_until:
+        return Move("expired", "no_helpers_named")
+    if state == "inviting" and now >= times.deadline:
+        return Move("settling", "deadline") if on_deadline == "buy" else Move("lost", "too_few_helps")
+    if state == "settling" and times.pay_until is not None and now >= times.pay_until and not is_paying:
+        return Move("expired", "unpaid")
+    return None
+
+
+def pay_until(reached_at: datetime, deadline: datetime, pay: timedelta) -> datetime:
+    """Until when a price that stands can be paid for: to the session's deadline, and `pay` at least (R145)."""
+    return max(deadline, reached_at + pay)
+
+
+def open_in_wechat(*, switched_on: bool, is_mini_program: bool, is_from_shop: bool, is_direct: bool) -> bool:
+    """Whether a page of the campaign opens inside WeChat (R149): its rules ban links that reward helping.
+
+    On by the campaign's own switch; else for a mini program's pages, one who scanned the code in the shop, and one who
+    was invited by his own account.
+    """
+    return switched_on or is_mini_program or is_from_shop or is_direct
+
+
+def unclaimed(granted_at: datetime, obstacle: str, now: datetime) -> bool:
+    """Whether a granted packet goes back (R142): a day has passed, and it is the helper's side that kept it waiting.
+
+    One that is merely too small to be sent stays his, and is paid together with the next ones.
+    """
+    return now >= granted_at + CLAIM_FOR and obstacle in UNCLAIMED
+
+
+def retry_after(tries: int) -> timedelta:
+    """How long a failed payout waits before its next try: five minutes, doubled each time, six hours at most."""
+    return min(timedelta(minutes=5 << min(tries, 10)), timedelta(hours=6))
