@@ -5,6 +5,8 @@ Prices and rewards are fen, rates basis points, rounded in the campaign's favour
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -47,6 +49,7 @@ class Terms:
     payout_day_cap_fen: int = 0
     four_eyes_fen: int = 0
     ask_referrer: bool = False
+    own_discount: bool = True
     per_code: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -97,6 +100,35 @@ def attribution(explicit: str | None, cookie: str | None, typed: str | None) -> 
     return explicit or cookie or typed
 
 
+def is_kept(kept_at: datetime, now: datetime) -> bool:
+    """Whether a code that a browser was given at `kept_at` still counts (R116)."""
+    return timedelta() <= now - kept_at < timedelta(days=COOKIE_DAYS)
+
+
+_WECHAT_ID: Final = re.compile(r"[a-z0-9_.@+-]{3,64}\Z", re.ASCII)
+_ACCOUNT: Final = re.compile(r"[0-9]{8,32}\Z", re.ASCII)
+_LONGEST_TYPED: Final = 200
+
+
+def normal_wechat_id(typed: str) -> str:
+    """A WeChat ID as it is compared: full-width forms, letter case, white space undone; "" for what can be none (R102).
+
+    Wider than WeChat's own form of today (6 to 20 letters, digits, `-`, `_`): old IDs are phone numbers or addresses.
+    """
+    if len(typed) > _LONGEST_TYPED:
+        return ""
+    folded = "".join(unicodedata.normalize("NFKC", typed).split()).casefold()
+    return folded if _WECHAT_ID.match(folded) else ""
+
+
+def normal_account(typed: str) -> str:
+    """A bank account's digits, spaces and dashes left out; "" for what can be none: 8 to 32 digits."""
+    if len(typed) > _LONGEST_TYPED:
+        return ""
+    digits = re.sub(r"[\s-]", "", unicodedata.normalize("NFKC", typed))
+    return digits if _ACCOUNT.match(digits) else ""
+
+
 def matures_at(completed_at: datetime, refund_days: int) -> datetime:
     """When a completed purchase can no longer be given back, so that its reward is earned (R109)."""
     return completed_at + timedelta(days=refund_days)
@@ -122,7 +154,7 @@ def payout_refusal(terms: Terms, facts: PayoutFacts) -> str:
     reasons = {
         "no_bank_account": not facts.has_account,
         "payout_in_flight": facts.in_flight,
-        "below_minimum": facts.amount_fen < max(terms.payout_min_fen, 1),
+        "below_least": facts.amount_fen < max(terms.payout_min_fen, 1),
         "insufficient": facts.amount_fen > facts.balance_fen,
         "limit": over_day,
         "account_locked": changed is not None and facts.now < changed + ACCOUNT_LOCK,

@@ -114,9 +114,9 @@ LIMITS = Terms(payout_min_fen=100, payout_day_cap_fen=1500, four_eyes_fen=1000)
         ({}, ""),
         ({"has_account": False}, "no_bank_account"),
         ({"in_flight": True}, "payout_in_flight"),
-        ({"amount_fen": 99}, "below_minimum"),
-        ({"amount_fen": 0}, "below_minimum"),
-        ({"amount_fen": -5}, "below_minimum"),
+        ({"amount_fen": 99}, "below_least"),
+        ({"amount_fen": 0}, "below_least"),
+        ({"amount_fen": -5}, "below_least"),
         ({"amount_fen": 1001}, "insufficient"),
         ({"paid_today_fen": 500}, ""),
         ({"paid_today_fen": 501}, "limit"),
@@ -129,7 +129,7 @@ def test_R113_R115_why_a_payout_is_refused(more, word):
 
 
 def test_R115_without_a_minimum_still_nothing_is_paid_out_of_nothing():
-    assert payout_refusal(Terms(), asking(amount_fen=0)) == "below_minimum"
+    assert payout_refusal(Terms(), asking(amount_fen=0)) == "below_least"
 
 
 def test_R115_four_eyes_above_the_threshold():
