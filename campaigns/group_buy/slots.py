@@ -5,7 +5,7 @@ Times of day are the shop's; every moment that comes out is aware UTC.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from typing import Final, Literal
@@ -44,6 +44,19 @@ def slots(now: datetime, zone: tzinfo, days: int, begins: Mapping[Meal, time]) -
                 if starts_at > now:
                     found.append(Slot(day, meal, starts_at))
     return tuple(sorted(found, key=lambda slot: slot.starts_at))
+
+
+def named(name: str, zone: tzinfo, begins: Mapping[Meal, time]) -> Slot | None:
+    """The slot of that name, also one long past or far ahead; None for what names none."""
+    day, _, meal = name.rpartition("-")
+    known = next((one for one in MEALS if one == meal and one in begins), None)
+    try:
+        on = date.fromisoformat(day)
+        if known is None or f"{on:%Y-%m-%d}" != day:
+            return None
+        return Slot(on, known, datetime.combine(on, begins[known], zone).astimezone(timezone.utc))
+    except (ValueError, OverflowError):
+        return None
 
 
 def picks_refusal(picked: Sequence[str], offered: Sequence[Slot], now: datetime, max_picks: int) -> str:
@@ -85,25 +98,6 @@ def estimate_minutes(waiting: int | None, seatings: Sequence[float]) -> int | No
     if not waiting:
         return 0
     return -(-round(waiting * sum(seatings) * 1000 / len(seatings)) // 1000)
-
-
-def faults(
-    begins: Mapping[str, str], days: int, capacity: int, max_picks: int, push_minutes: Sequence[int]
-) -> Iterator[tuple[str, str]]:
-    """(name in the apply file, why) for each thing that cannot be."""
-    if not begins:
-        yield "lunch", "no meal is offered: set lunch or dinner"
-    for meal, text in begins.items():
-        if clock_time(text) is None:
-            yield meal, "is no time of day such as 11:30"
-    if not 1 <= days <= 31:  # noqa: PLR2004 - a month
-        yield "days", "must be 1 to 31"
-    if capacity < 1:
-        yield "slot_capacity", "must be at least 1"
-    if max_picks < 1:
-        yield "max_picks", "must be at least 1"
-    if any(abs(minutes) > 24 * 60 for minutes in push_minutes):
-        yield "push_minutes", "must lie within a day of the slot"
 
 
 def clock_time(text: str) -> time | None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.group_buy.slots import clock_time, estimate_minutes, faults, moments, picks_refusal, push_state, slots
+from campaigns.group_buy.slots import clock_time, estimate_minutes, moments, named, picks_refusal, push_state, slots
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=SHANGHAI).astimezone(timezone.utc)
@@ -106,15 +106,21 @@ def test_R220_a_time_of_day(text, expected):
     assert clock_time(text) == expected
 
 
+def test_R221_a_name_stands_for_one_slot_whenever_it_was():
+    found = named("2026-11-22-dinner", SHANGHAI, BEGINS)
+    assert found is not None
+    assert (found.id, found.starts_at.isoformat()) == ("2026-11-22-dinner", "2026-11-22T09:00:00+00:00")
+    assert named("2020-01-01-lunch", SHANGHAI, BEGINS).starts_at < NOON
+
+
 @pytest.mark.parametrize(
-    ("values", "names"),
-    [
-        (({"lunch": "11:30", "dinner": "17:00"}, 7, 6, 3, [-30, 0, 60]), []),
-        (({}, 7, 6, 3, []), ["lunch"]),
-        (({"dinner": "5pm"}, 7, 6, 3, []), ["dinner"]),
-        (({"lunch": "11:30"}, 0, 0, 0, [1441]), ["days", "slot_capacity", "max_picks", "push_minutes"]),
-        (({"lunch": "11:30"}, 32, 1, 1, [-1440]), ["days"]),
-    ],
-)
-def test_R220_what_cannot_be_is_told_by_its_name(values, names):
-    assert [name for name, _ in faults(*values)] == names
+    "name",
+    ["", "dinner", "-dinner", "2026-11-22", "2026-11-22-brunch", "20261122-dinner", "2026-11-31-lunch",
+     "2026-W47-7-lunch", "0001-01-01-lunch-lunch", "２０２６-11-22-lunch", "2026-11-22-dinner "],
+)  # fmt: skip
+def test_R221_what_names_no_slot(name):
+    assert named(name, SHANGHAI, BEGINS) is None
+
+
+def test_R221_a_meal_that_is_not_offered_names_no_slot():
+    assert named("2026-11-22-dinner", SHANGHAI, {"lunch": time(11, 30)}) is None
