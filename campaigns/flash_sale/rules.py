@@ -18,6 +18,10 @@ CENTRAL: Final = 0
 """The number of the central shard: where leftovers go, and the only one when the flow switch is off."""
 
 
+EVERYTHING: Final = 10**10
+"""A floor above any shard: all rests are gathered when the sale is over."""
+
+
 def split(total: int, shards: int) -> tuple[int, ...]:
     """`total` over shards as evenly as can be, one more each for the first ones; the sum is `total` (R171)."""
     if total < 0 or shards < 1:

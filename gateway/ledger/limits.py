@@ -54,24 +54,28 @@ def reached(tx: Tx, limits: Sequence[Limit]) -> Limit | None:
     return None
 
 
-def take(tx: Tx, limits: Sequence[Limit]) -> Limit | None:
-    """Take one of each; None when all had one left, else the limit that had not, and then nothing is taken."""
+def take(tx: Tx, limits: Sequence[Limit], many: int = 1) -> Limit | None:
+    """Take `many` (> 0) of each; None when all had them left, else the limit that had not: then nothing is taken."""
     for position, limit in enumerate(limits):
-        row = tx.one(
-            "INSERT INTO counters (name, n, expires_at) VALUES (:name, 1, :expires) "
-            "ON CONFLICT (name) DO UPDATE SET n = counters.n + 1 WHERE counters.n < :cap RETURNING n",
-            {"name": limit.name, "expires": limit.expires_at, "cap": limit.cap},
-        )
+        row = None
+        if many <= limit.cap:
+            row = tx.one(
+                "INSERT INTO counters (name, n, expires_at) VALUES (:name, :many, :expires) "
+                "ON CONFLICT (name) DO UPDATE SET n = counters.n + :many WHERE counters.n <= :room RETURNING n",
+                {"name": limit.name, "many": many, "expires": limit.expires_at, "room": limit.cap - many},
+            )
         if row is None:
-            give_back(tx, limits[:position])
+            give_back(tx, limits[:position], many)
             return limit
     return None
 
 
-def give_back(tx: Tx, limits: Sequence[Limit]) -> None:
-    """Undo one `take` of each."""
+def give_back(tx: Tx, limits: Sequence[Limit], many: int = 1) -> None:
+    """Undo one `take` of as many of each."""
     for limit in limits:
-        tx.run("UPDATE counters SET n = n - 1 WHERE name = :name AND n > 0", {"name": limit.name})
+        tx.run(
+            "UPDATE counters SET n = n - :many WHERE name = :name AND n >= :many", {"name": limit.name, "many": many}
+        )
 
 
 def sweep(tx: Tx, now: datetime, most: int) -> int:
