@@ -63,7 +63,7 @@ class CallsContract(Furnished):
             answer = self.ask(stage, route, self.example(route), role="")
             assert answer.status == 401, route.path  # noqa: PLR2004
             assert is_refusal(answer, route.method)
-        assert stage.dump() == before
+        assert _kept(stage.dump()) == _kept(before)
 
     def test_a_lower_role_is_refused(self, stage: Stage) -> None:
         """R072: whoever is below the route's role: 403, and nothing is written."""
@@ -75,7 +75,7 @@ class CallsContract(Furnished):
                 answer = self.ask(stage, route, self.example(route), role=role)
                 assert answer.status == 403, (route.path, role)  # noqa: PLR2004
                 assert is_refusal(answer, route.method)
-        assert stage.dump() == before
+        assert _kept(stage.dump()) == _kept(before)
 
     def test_another_circles_staff_find_nothing(self, stage: Stage) -> None:
         """R072: 404 for a manager and an operator of another circle, whether the campaign is there or not."""
@@ -88,7 +88,7 @@ class CallsContract(Furnished):
                     continue
                 answer = self.ask(stage, route, self.example(route), role=role, merchant="tea")
                 assert answer.status == 404, (route.path, role)  # noqa: PLR2004
-        assert stage.dump() == before
+        assert _kept(stage.dump()) == _kept(before)
 
     def test_what_is_not_there_is_refused(self, stage: Stage) -> None:
         """A name in the path that nothing bears is never answered as if it were there."""
@@ -106,7 +106,7 @@ class CallsContract(Furnished):
             if route.method == "POST":
                 answer = self.ask(stage, route, self.example(route), key="")
                 assert (answer.status, answer.body["code"]) == (400, "idempotency_key_required"), route.path
-        assert stage.dump() == before
+        assert _kept(stage.dump()) == _kept(before)
 
     def test_one_key_is_one_call(self, stage: Stage) -> None:
         """The same key and body: the same answer, nothing written twice. Another body: 409."""
@@ -140,23 +140,25 @@ class CallsContract(Furnished):
         What was refused has written nothing.
         """
         for route in self.kind.routes:
-            if route.raw or route.method in {"GET", "HEAD"}:
-                continue
-            right = self.example(route)
-            names = st.sampled_from(sorted(right)) | st.text(max_size=8) if right else st.text(max_size=8)
-            # Names in the path are those that no router refuses by itself.
-            part = st.from_regex(r"[A-Za-z0-9_~.-]{1,40}", fullmatch=True).filter(lambda text: text.strip("."))
+            if not route.raw and route.method not in {"GET", "HEAD"}:
+                self._spoil(stage, route)
 
-            @_FEW
-            @given(st.dictionaries(names, values, max_size=3), part)
-            def check(changed: dict[str, Any], name: str, route: Route = route, right: dict[str, Any] = right) -> None:
-                before = stage.dump()
-                answer = stage.call(route.method, filled(route.path, name), {**right, **changed})
-                if answer.status >= 400:  # noqa: PLR2004
-                    assert is_refusal(answer), (route.path, answer)
-                    assert _kept(stage.dump()) == _kept(before), (route.path, changed, answer)
+    def _spoil(self, stage: Stage, route: Route) -> None:
+        right = self.example(route)
+        names = st.sampled_from(sorted(right)) | st.text(max_size=8) if right else st.text(max_size=8)
+        # Names in the path are those that no router refuses by itself.
+        part = st.from_regex(r"[A-Za-z0-9_~.-]{1,40}", fullmatch=True).filter(lambda text: text.strip("."))
 
-            check()
+        @_FEW
+        @given(st.dictionaries(names, values, max_size=3), part)
+        def check(changed: dict[str, Any], name: str) -> None:
+            before = stage.dump()
+            answer = stage.call(route.method, filled(route.path, name), {**right, **changed})
+            if answer.status >= 400:  # noqa: PLR2004 - declined
+                assert is_refusal(answer), (route.path, answer)
+                assert _kept(stage.dump()) == _kept(before), (route.path, changed, answer)
+
+        check()
 
     def test_the_campaign_tells_its_figures(self, stage: Stage) -> None:
         """`GET` of the campaign: state, version, budget, and whole numbers of the kind's own."""

@@ -105,7 +105,7 @@ class Stage:
         self.memory: dict[str, Any] = {}
         self.home = Home(folder)
         self._numbers = itertools.count(1)
-        self._tokens: dict[tuple[str, str], str] = {}
+        self._tokens: dict[str, str] = {}
         self._client: Any = None
         kinds = {listening.slug: listening.migrations}
         if database == EMBEDDED:
@@ -229,16 +229,14 @@ class Stage:
         return self._client
 
     def token(self, role: str, merchant: str = "noodles") -> str:
-        """An API token of that role, in the circle `lane`; a manager's or clerk's is of `merchant`."""
-        scope = merchant if role in {"manager", "clerk"} else ""
-        if (role, scope) not in self._tokens:
-            # One who may do everything anywhere is an admin; an operator is of his circle.
-            circle = _CIRCLE_OF[merchant] if role == "operator" else None
-            issued = self.runtime.accounts.create_token(
-                f"{role}-{scope or circle or 'all'}", role, circle, scope or None, self.now, "the kit"
-            )
-            self._tokens[role, scope] = issued.text
-        return self._tokens[role, scope]
+        """An API token of that role; a manager's or clerk's is of `merchant`, an operator's of its circle."""
+        circle = _CIRCLE_OF[merchant] if role == "operator" else None
+        scope = merchant if role in {"manager", "clerk"} else None
+        name = f"{role}-{scope or circle or 'all'}"
+        if name not in self._tokens:
+            issued = self.runtime.accounts.create_token(name, role, circle, scope, self.now, "the kit")
+            self._tokens[name] = issued.text
+        return self._tokens[name]
 
     # -- what is there ----------------------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ FEW: Final = settings(
     max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck), derandomize=True
 )
 _SLUG: Final = re.compile(r"[a-z][a-z0-9_]{1,30}")
-_PATH: Final = re.compile(r"(/([a-z0-9_.-]+|<[a-z_]+>))*")
+_PATH: Final = re.compile(r"(/(<[a-z_]+>|[a-z-]+))+")
 _CREATED: Final = re.compile(
     r"CREATE (?:TABLE|(?:UNIQUE )?INDEX) (?:IF NOT EXISTS )?([A-Za-z0-9_]+)(?: ON ([A-Za-z0-9_]+))?", re.IGNORECASE
 )
