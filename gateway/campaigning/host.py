@@ -15,7 +15,7 @@ import structlog
 from gateway import incidents
 from gateway.campaigning import states
 from gateway.campaigning.house import GatewayHouse
-from gateway.catalog import campaign_states
+from gateway.catalog import campaign_states, wording
 from gateway.catalog.campaign_states import Standing
 from gateway.catalog.campaign_views import view_of
 from gateway.catalog.directory import Directory
@@ -56,13 +56,11 @@ class CampaignHost:
         known: Callable[[], Directory | None],
         clock: Clock,
         house: Callable[[], GatewayHouse],
-        check_words: Callable[[CampaignView, Campaign], None] = lambda _view, _spec: None,
     ) -> None:
         self._registry = registry
         self._known = known
         self._clock = clock
         self._house = house
-        self._check_words = check_words
         self._loaded: tuple[int, Mapping[str, tuple[Campaign, CampaignKind, Any]]] = (-1, {})
 
     @property
@@ -170,11 +168,11 @@ class CampaignHost:
 
         Raises Refused: `not_found` 404, `bad_transition`, `underfunded`, `wording` 409.
         """
-        loaded, view = self._loads().get(slug), self.find(tx, slug, now)
-        if loaded is None or view is None:
+        directory, loaded, view = self._known(), self._loads().get(slug), self.find(tx, slug, now)
+        if directory is None or loaded is None or view is None:
             raise Refused("not_found", 404)
         if to in states.FUNDED:
-            self._check_words(view, loaded[0])
+            wording.refuse(directory.catalog, loaded[0])
         states.move(tx, loaded[0], view, to, loaded[1].funding(view), who, now)
         return self.find(tx, slug, now) or view
 

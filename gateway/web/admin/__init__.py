@@ -11,6 +11,7 @@ from markupsafe import Markup
 from gateway.auth import Principal
 from gateway.runtime import Runtime
 from gateway.web.admin.audit_pages import audit_room
+from gateway.web.admin.campaigns import campaigns_room
 from gateway.web.admin.channels import channels_room
 from gateway.web.admin.delivery_pages import delivery_room
 from gateway.web.admin.export_pages import export_room
@@ -25,6 +26,7 @@ from gateway.web.admin.overview import overview_room
 from gateway.web.admin.pairs import pairs_room
 from gateway.web.admin.parked import parked_room
 from gateway.web.admin.payments import payments_room
+from gateway.web.admin.payouts import payouts_room
 from gateway.web.admin.people_pages import people_room
 from gateway.web.admin.setup_pages import setup_room
 from gateway.web.admin.staff_pages import staff_room
@@ -45,7 +47,7 @@ def register_admin(app: Flask, runtime: Runtime) -> None:
         app.register_blueprint(make(runtime).blueprint)
     for make in (setup_room, merchants_room, channels_room, items_room, pairs_room, offers_room, webhooks_room):
         app.register_blueprint(make(runtime).blueprint)
-    for make in (people_room, staff_room, keys_room, delivery_room):
+    for make in (campaigns_room, people_room, staff_room, keys_room, delivery_room, payouts_room):
         app.register_blueprint(make(runtime).blueprint)
 
 

@@ -8,7 +8,9 @@ from typing import Final
 from flask import Blueprint, Flask
 
 from gateway.runtime import Runtime
+from gateway.web.campaign_views import register_files
 from gateway.web.pages.buy import buy_blueprint
+from gateway.web.pages.campaigns import campaigns_blueprint
 from gateway.web.pages.chrome import set_up_chrome
 from gateway.web.pages.claim import claim_blueprint
 from gateway.web.pages.customer import customer_pages
@@ -36,15 +38,17 @@ CUSTOMER_ROOMS: Final[tuple[Callable[[Runtime], Blueprint], ...]] = (
     me_blueprint,
     gift_blueprint,
     slip_blueprint,
+    campaigns_blueprint,
 )
 """The pages that customers see; the sandbox mounts them once more under each guest's phone."""
 
 
 def register_pages(app: Flask, runtime: Runtime) -> None:
     """Add every page to `app`, whose root is `gateway/web`. Call it after the API has taken its own paths."""
-    set_up_language(app)
+    set_up_language(app, [kind.pages.folder for kind in runtime.registry.campaigns.values() if kind.pages is not None])
     set_up_chrome(app, runtime)
     set_up_refusals(app, runtime)
+    register_files(app, runtime.registry)
     app.register_blueprint(customer_pages(runtime, "customer", CUSTOMER_ROOMS))
     for make in (
         login_blueprint,

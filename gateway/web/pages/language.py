@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -35,17 +36,18 @@ def is_large() -> bool:
     return request.args.get("text", request.cookies.get(_TEXT_COOKIE)) == "large"
 
 
-def catalogues() -> list[Path]:
-    """Every folder of translations, by name."""
-    return sorted(folder for folder in TRANSLATIONS.iterdir() if (folder / "en").is_dir())
+def catalogues(plugins: Sequence[Path] = ()) -> list[Path]:
+    """Every folder of translations, by name; `plugins` are folders that hold one of their own."""
+    own = sorted(folder for folder in TRANSLATIONS.iterdir() if (folder / "en").is_dir())
+    return own + [folder / "translations" for folder in plugins if (folder / "translations" / "en").is_dir()]
 
 
-def set_up_language(app: Flask) -> None:
-    """Give `app` its translations, and remember a choice made by `?lang=` or `?text=` for a year."""
+def set_up_language(app: Flask, plugins: Sequence[Path] = ()) -> None:
+    """Give `app` its translations and those of plug-ins; remember a choice by `?lang=` or `?text=` for a year."""
     app.config["BABEL_DEFAULT_LOCALE"] = "zh_CN"
     Babel(
         app,
-        default_translation_directories=";".join(str(folder) for folder in catalogues()),
+        default_translation_directories=";".join(str(folder) for folder in catalogues(plugins)),
         # Babel writes a locale with an underscore where HTML and HTTP write a dash.
         locale_selector=lambda: language().replace("-", "_"),
     )
