@@ -62,7 +62,12 @@ def binding(terms: Terms, scan: Scan) -> Binding:
 
 def qualifies(terms: Terms, state: ReferralState, bound_at: datetime, paid_at: datetime, left_fen: int) -> bool:
     """Whether a payment of the friend is the one that counts: after the binding, and enough (R190)."""
-    return state == "bound" and paid_at > bound_at and left_fen >= max(terms.qualify_fen, 1)
+    return state == "bound" and paid_at > bound_at and still_counts(terms, left_fen)
+
+
+def still_counts(terms: Terms, left_fen: int) -> bool:
+    """Whether what is left of a payment is enough."""
+    return left_fen >= max(terms.qualify_fen, 1)
 
 
 def reward_due(terms: Terms, qualified_at: datetime) -> datetime:

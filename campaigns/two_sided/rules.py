@@ -44,6 +44,11 @@ class Firing:
         """What the campaign pays for it."""
         return self.user_fen + self.merchant_fen + self.clerk_fen
 
+    @property
+    def gives_both(self) -> bool:
+        """Whether each side gets something; a small payment's rate may come to nothing (R162: both or neither)."""
+        return self.user_fen > 0 and self.merchant_fen + self.clerk_fen > 0
+
 
 def firing(terms: Terms, amount_fen: int, *, has_clerk: bool) -> Firing:
     """What a payment of `amount_fen` gives both sides; the parts of the merchant's side sum exactly (R164)."""
@@ -72,12 +77,24 @@ def refusal(terms: Terms, facts: Facts) -> Reason | None:
     reasons: dict[Reason, bool] = {
         "not_in_group": not in_group,
         "no_quota_code": not facts.has_quota,
-        "below_minimum": facts.amount_fen < terms.min_amount_fen,
+        "below_minimum": too_small(terms, facts.amount_fen),
         "own_shop": facts.pays_at_own_shop,
         "pair_limit": bool(terms.per_pair_per_day) and facts.pair_today >= terms.per_pair_per_day,
         "times": bool(terms.times) and facts.fired_in_period >= terms.times,
     }
     return next((word for word, holds in reasons.items() if holds), None)
+
+
+def too_small(terms: Terms, amount_fen: int) -> bool:
+    """Whether an amount is under the campaign's minimum, or gives one of the sides nothing at all."""
+    return amount_fen < max(terms.min_amount_fen, 1) or not firing(terms, amount_fen, has_clerk=False).gives_both
+
+
+def after_refund(terms: Terms, left_fen: int, *, has_clerk: bool, withdrawn: bool) -> Firing:
+    """What both sides keep of a payment of which `left_fen` is left; nothing where it would not have fired."""
+    if withdrawn or too_small(terms, left_fen):
+        return Firing(0, 0, 0)
+    return firing(terms, left_fen, has_clerk=has_clerk)
 
 
 def faults(terms: Terms) -> Iterator[tuple[str, str]]:
