@@ -14,11 +14,9 @@ from gateway.auth.passwords import Hasher
 from gateway.calls import Carrier, HttpCarrier
 from gateway.campaigning import CampaignHost, GatewayHouse
 from gateway.campaigning.house import Parts
-from gateway.catalog import wording
 from gateway.catalog.directory import Directory
 from gateway.catalog.holder import CatalogCache, DirectoryHolder
 from gateway.catalog.registry import Registry, installed
-from gateway.catalog.specs import Campaign
 from gateway.claiming import Claiming
 from gateway.config import load_config, process_environ
 from gateway.contract.campaign import PayoutMoved
@@ -117,9 +115,7 @@ def create(
         base_url=config.server.base_url,
     )
     clock = clock or system_clock(timedelta(seconds=config.sandbox.clock_offset_s))
-    campaigns = CampaignHost(
-        registry, lambda: holder.known, clock, lambda: house, lambda _view, spec: _check_words(holder, spec)
-    )
+    campaigns = CampaignHost(registry, lambda: holder.known, clock, lambda: house)
     hear = campaigns.hear
     guard = Guard(config.relay.allow)
     redeeming = Redeeming(store, ids, Hooks(lambda: holder.current(time.monotonic()), lambda: holder.known), hear)
@@ -181,13 +177,6 @@ def create(
         campaigns=campaigns,
         paying_out=paying_out,
     )
-
-
-def _check_words(holder: DirectoryHolder, spec: Campaign) -> None:
-    """Raises Refused `wording` for a campaign whose words pay for sharing (R078)."""
-    known = holder.known
-    if known is not None:
-        wording.refuse(known.catalog, spec)
 
 
 def _refusal(guard: Guard, url: str) -> str | None:
