@@ -51,6 +51,10 @@ class TwoSidedKind:
             return firings.on_refund(tx, house, campaign, event, now)
         return None
 
+    def prepared(self, past: Tx, campaign: CampaignView) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        """Codes, who takes part, and merchants' own persons: what a trial on past days begins with."""
+        return {table: listing.rows_of(past, table, campaign.slug) for table in tables.BY_STAFF}
+
     def counts(self, tx: Tx, campaign: CampaignView) -> Mapping[str, int]:
         """Codes, merchants, outcomes, sums."""
         return listing.counts(tx, campaign.slug)

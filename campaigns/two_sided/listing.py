@@ -97,3 +97,9 @@ def counts(tx: Tx, campaign: str) -> Mapping[str, int]:
     ):
         found[name] = sum(int(one["n"]) for one in tx.all(sql, {"campaign": campaign}))
     return found
+
+
+def rows_of(tx: Tx, table: str, campaign: str) -> list[dict[str, Any]]:
+    """A campaign's rows of one of the module's tables, as they are."""
+    rows = tx.all(f"SELECT * FROM {table} WHERE campaign = :campaign", {"campaign": campaign})
+    return [{name: row[name] for name in list(row.keys())} for row in rows]

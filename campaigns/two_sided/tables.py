@@ -76,6 +76,9 @@ MIGRATIONS: Final = (
     ),
 )
 
+BY_STAFF: Final = ("two_sided_codes", "two_sided_merchants", "two_sided_people")
+"""What staff fill, and not payments."""
+
 
 def marks(name: str, values: tuple[str, ...]) -> tuple[str, dict[str, str]]:
     """`(":p0, :p1", {"p0": …})`, to write `person IN (…)` with named parameters."""

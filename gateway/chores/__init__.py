@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gateway import trying_out
 from gateway.chores import chain, export, resend
 from gateway.jobs import Kind
 from gateway.relay import Relay
@@ -22,4 +23,5 @@ def kinds(relay: Relay) -> Mapping[str, Kind]:
         chain.NAME: chain.check,
         export.NAME: export.write_file,
         rehearsal.KIND: rehearsal.rehearse,
+        trying_out.KIND: trying_out.try_out,
     }

@@ -276,3 +276,14 @@ class CampaignKind(Protocol):
     @property
     def pages(self) -> Pages | None:
         """What people see of it; None for a kind without pages."""
+
+
+@runtime_checkable
+class Rehearsable(Protocol):
+    """What a kind may be beside a `CampaignKind`, to be tried out on past days with what staff had prepared for it."""
+
+    def prepared(self, past: Tx, campaign: CampaignView) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        """Rows of its own tables, by table, that staff (not customers) have made: codes, who takes part.
+
+        They are put as they are into the empty tables of a store that is thrown away.
+        """
