@@ -16,7 +16,8 @@ import functools
 import itertools
 import shutil
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -32,6 +33,7 @@ from gateway.catalog.references import Sources, file_reader
 from gateway.catalog.registry import Registry, installed, kinds_migrations
 from gateway.catalog.rules import Surroundings
 from gateway.catalog.sandbox_keys import SandboxKeyring
+from gateway.contract.campaign_kind import CampaignKind
 from gateway.contract.errors import BadConfig
 from gateway.contract.ids import system_random
 from gateway.home import Home
@@ -178,22 +180,37 @@ def _kinds():
     return found
 
 
-def runtime_of(home: Path, clock: Clock) -> Runtime:
+def runtime_of(home: Path, clock: Clock, known: Registry | None = None) -> Runtime:
     """The parts of one process over a world's home; for another process too."""
-    return create(home, environ={}, clock=clock, registry=registry(), hasher=cheap_hasher())
+    return create(home, environ={}, clock=clock, registry=known or registry(), hasher=cheap_hasher())
 
 
 class World:
-    """See the module. `sandbox` sets `[sandbox] enabled`; `store_url` another store than SQLite in the home."""
+    """See the module. `sandbox` sets `[sandbox] enabled`; `store_url` another store than SQLite in the home.
 
-    def __init__(self, root: Path, *, sandbox: bool = False, catalog: str = CATALOG, store_url: str = EMBEDDED) -> None:
+    `kinds`: these campaign kinds in place of the installed ones.
+    """
+
+    _registry: Registry | None = None
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        sandbox: bool = False,
+        catalog: str = CATALOG,
+        store_url: str = EMBEDDED,
+        kinds: Iterable[CampaignKind] = (),
+    ) -> None:
         self.home = Home(root / "home")
         self.sandbox = sandbox
         self.clock = Clock()
         self._numbers = itertools.count(1)
         self._tokens: dict[tuple[Any, ...], str] = {}
         self._runtimes: list[Runtime] = []
-        if store_url == EMBEDDED:
+        if kinds:
+            self._registry = replace(registry(), campaigns={kind.slug: kind for kind in kinds})
+        if store_url == EMBEDDED and not kinds:
             shutil.copytree(_template(sandbox, catalog), self.home.root)
             self.runtime = self.another_runtime()
             self.store = self.runtime.store
@@ -208,7 +225,7 @@ class World:
             f'[server]\nbase_url = "{BASE_URL}"\n[store]\nurl = "{store_url}"\n'
             f"[sandbox]\nenabled = {'true' if self.sandbox else 'false'}\n"
         )
-        migrate_store(store_url, self.home.root, kinds_migrations(registry()))
+        migrate_store(store_url, self.home.root, kinds_migrations(self._registry or registry()))
         self.runtime = self.another_runtime()
         self.store = self.runtime.store
         self.store.write(lambda tx: self.runtime.keyring.make_first(tx, self.clock()))
@@ -216,7 +233,7 @@ class World:
 
     def another_runtime(self) -> Runtime:
         """What a second worker process has: parts of its own over the same home. Same clock."""
-        made = runtime_of(self.home.root, self.clock)
+        made = runtime_of(self.home.root, self.clock, self._registry)
         self._runtimes.append(made)
         return made
 
