@@ -319,7 +319,7 @@ PAGES: Final = Pages(
     ),
     console=(
         ConsolePage("/referrals", show_referrals, "operator", label="推荐记录"),
-        ConsolePage("/review", show_review, "operator", ("GET", "POST"), "待核对"),
+        ConsolePage("/review", show_review, "operator", ("GET", "POST"), label="待核对"),
     ),
     entry=lambda campaign: f"{BASE}/{campaign.slug}",
 )

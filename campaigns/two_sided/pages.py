@@ -335,7 +335,7 @@ PAGES: Final = Pages(
     console=(
         ConsolePage("/firings", show_firings, label="返利记录"),
         ConsolePage("/merchants", show_merchants, methods=("GET", "POST"), label="参与商户"),
-        ConsolePage("/codes", show_codes, "operator", ("GET", "POST"), "名额码"),
+        ConsolePage("/codes", show_codes, "operator", ("GET", "POST"), label="名额码"),
         ConsolePage("/codes.csv", download_codes, "operator"),
     ),
     entry=_entry,
