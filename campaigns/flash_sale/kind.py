@@ -38,15 +38,15 @@ class FlashSaleKind:
         return load_settings(table)
 
     def faults(self, campaign: CampaignView, catalogue: Catalogue) -> Iterable[tuple[str, str]]:
-        """The item must be there, be sold by a merchant of this sale, and cost something."""
+        """The item must be there, belong to a merchant of the circle, and cost something."""
         settings: FlashSaleSettings = campaign.settings
         item = catalogue.item(settings.item)
         if item is None:
             yield "item", f"no item {settings.item!r}"
             return
         merchant = catalogue.merchant(item.merchant)
-        if merchant is None or merchant.circle != campaign.circle or not campaign.includes(item.merchant):
-            yield "item", f"{settings.item!r} belongs to no merchant of this campaign"
+        if merchant is None or merchant.circle != campaign.circle:
+            yield "item", f"{settings.item!r} belongs to no merchant of this circle"
         if price_of(settings, item) <= 0:
             yield "price_fen", "is missing: the item has neither a price nor a value"
 

@@ -46,8 +46,9 @@ def move(tx: Tx, spec: Campaign, campaign: CampaignView, to: State, funding: int
     """Bring a campaign to another state. Raises Refused 409: `bad_transition`, `underfunded` (`needed_fen`)."""
     tx.lock(f"campaign:{spec.slug}")
     stored = campaign_states.standing(tx, spec).state
-    # One that began by the clock is live, whether somebody has noted it or not.
-    before = campaign.state if (stored, campaign.state) == ("scheduled", "live") else stored
+    # One that began by the clock is live, whether somebody has noted it or not; noting it is a move to live.
+    begun = (stored, campaign.state) == ("scheduled", "live") and to != "live"
+    before = campaign.state if begun else stored
     if not may_move(before, to):
         raise Refused("bad_transition", 409, state=before)
     if to in FUNDED and before not in FUNDED:

@@ -20,7 +20,9 @@ NOW = datetime(2026, 11, 22, 4, 5, 6, tzinfo=timezone.utc)
 def view(state="live", version=1, starts_at=None, ends_at=None, slug="rush", **settings):
     table = {"item": "latte", "total": 100, "shards": 4, "per_person": 1, **settings}
     loaded = load_settings(table)
-    return CampaignView(slug, "flash_sale", "lane", frozenset(), state, version, starts_at, ends_at, Fen(0), Fen(0), loaded)
+    return CampaignView(
+        slug, "flash_sale", "lane", frozenset(), state, version, starts_at, ends_at, Fen(0), Fen(0), loaded
+    )
 
 
 class Catalogue:
@@ -101,6 +103,4 @@ def figures(store, campaign):
 
     found = store.read(lambda tx: splitting.report(tx, campaign))
     assert found.agrees, found
-    return SimpleNamespace(
-        total=found.stock.total, sold=found.stock.sold, held=found.stock.held, left=found.stock.left
-    )
+    return SimpleNamespace(total=found.stock.total, sold=found.stock.sold, held=found.stock.held, left=found.stock.left)

@@ -26,9 +26,7 @@ def refused(work):
 
 
 def shards(house, campaign):
-    return {
-        shard.number: shard.left for shard in house.store.read(lambda tx: splitting.shards_now(tx, campaign)[1])
-    }
+    return {shard.number: shard.left for shard in house.store.read(lambda tx: splitting.shards_now(tx, campaign)[1])}
 
 
 def stands(house, campaign):
