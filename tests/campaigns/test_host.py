@@ -1,11 +1,11 @@
 """The host of campaigns: who hears of what, what a failing module costs, states and funding (R075, R148, R245)."""
 
 import pytest
-from conftest import note, table  # noqa: F401
 
 from gateway.contract.errors import BadConfig
 from gateway.ledger import budget
 from gateway.worker import Worker
+from tests.support.tally import table
 from tests.support.world import CATALOG
 
 

@@ -1,7 +1,8 @@
 """The campaigns' calls: who may, whom they name, what a key is worth, what is kept of a refused one (R072, R205)."""
 
 import pytest
-from conftest import table
+
+from tests.support.tally import table
 
 
 def call(world, path="/things", *, role="manager", key="k1", method="POST", slug="tally", **more):
