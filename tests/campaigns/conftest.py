@@ -14,7 +14,7 @@ def tally():
 
 
 @pytest.fixture
-def worlds(tmp_path: Path, tally):
+def worlds(tmp_path, tally):
     made = []
 
     def make(*tables, sandbox=True, **more):
