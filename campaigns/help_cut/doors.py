@@ -76,11 +76,6 @@ def signed_in(campaign: CampaignView, visit: Visit) -> str:
     raise Refused("not_found", 404)
 
 
-def device_of(visit: Visit) -> str:
-    """What the browser is known by. A phone of the sandbox has none: one browser plays everybody there."""
-    return "" if visit.mount else visit.device
-
-
 def own_session(tx: Tx, house: House, campaign: CampaignView, session: str, person: str) -> Row:
     """The buyer's own session. Raises Refused `not_found`, for somebody else's too."""
     row = sessions.find(tx, campaign, session)

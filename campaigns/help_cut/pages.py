@@ -16,7 +16,6 @@ from campaigns.help_cut.doors import (
     Closed,
     campaign_of,
     check_browser,
-    device_of,
     kept_mark,
     own_session,
     signed_in,
@@ -106,7 +105,7 @@ def _start(tx: Tx, house: House, campaign: CampaignView, person: str, visit: Vis
     for row in tables.open_sessions_of(tx, campaign.slug, house.group(tx, person)):
         if sessions.standing(row, visit.now)[0] not in sessions.OVER:
             return str(row["id"])
-    return str(sessions.start(tx, house, campaign, person, device_of(visit), visit.now)["id"])
+    return str(sessions.start(tx, house, campaign, person, visit.device, visit.now)["id"])
 
 
 # -- the buyer's board ------------------------------------------------------------------------------------------------
@@ -312,7 +311,7 @@ def help_now(house: House, visit: Visit) -> Seen:
 def _answer(tx: Tx, house: House, campaign: CampaignView, invitation: str, person: str, visit: Visit) -> str:
     move = visit.form.get("move", "")
     if move == "agree":
-        return helping.agree(tx, house, campaign, invitation, person, device_of(visit), visit.now).reason
+        return helping.agree(tx, house, campaign, invitation, person, visit.device, visit.now).reason
     if move == "decline":
         helping.decline(tx, house, campaign, invitation, person, visit.now)
         return ""

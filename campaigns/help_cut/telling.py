@@ -6,6 +6,7 @@ Nothing here names a person, an account or a packet that nobody has yet; seed, s
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from campaigns.help_cut import sessions, tables
@@ -34,11 +35,14 @@ def item_facts(catalogue: Catalogue, slug: str) -> dict[str, Any]:
 def terms_facts(settings: Settings) -> dict[str, Any]:
     """Price, ladder and packet policy, as they are shown before anybody starts (R130, R144)."""
     ladder, policy = settings.ladder, settings.policy
+    prices = [ladder.price_after(helps) for helps in range(settings.helpers + 1)]
+    cuts = {before - after for before, after in pairwise(prices)}
     return {
         "price_fen": ladder.price_fen,
         "floor_price_fen": ladder.floor_price_fen,
         "helpers": settings.helpers,
-        "prices_fen": [ladder.price_after(helps) for helps in range(settings.helpers + 1)],
+        "prices_fen": prices,
+        "each_cut_fen": cuts.pop() if len(cuts) == 1 else None,
         "packets": policy.packets,
         "packet_floor_fen": policy.floor_fen,
         "packet_cap_fen": policy.cap_fen,
