@@ -19,11 +19,6 @@ _MOVES: Final[dict[str, Move]] = {"call": "call", "seat": "seat", "leave": "leav
 _MOST_WORDS: Final = 200
 
 
-def _(text: str) -> str:
-    """Marks a text for the catalogue; the host translates it."""
-    return text
-
-
 def _at(campaign: CampaignView, path: str) -> str:
     return f"/admin/campaigns/{campaign.slug}{path}"
 
@@ -146,7 +141,7 @@ def _move(house: House, campaign: CampaignView, shops: list[ShopFacts], visit: V
     what, ticket = visit.form.get("move", ""), visit.form.get("ticket", "")
     if what == "take":
         house.store.write(lambda tx: queue.take(tx, house, campaign.slug, shop.slug, "", visit.now))
-        return GoTo(here, _("已取号"))
+        return GoTo(here, notice="已取号")
     if what not in _MOVES:
         raise Refused("bad_request", 400)
     try:
@@ -154,7 +149,7 @@ def _move(house: House, campaign: CampaignView, shops: list[ShopFacts], visit: V
     except Refused as refused:
         if refused.code != "bad_transition":
             raise
-        return GoTo(here, _("这个号已经被别人处理了"))
+        return GoTo(here, notice="这个号已经被别人处理了")
     return GoTo(here)
 
 
@@ -194,8 +189,7 @@ def _video(house: House, campaign: CampaignView, visit: Visit) -> Seen:
     refused = ""
     if visit.method == "POST":
         try:
-            notice = house.store.write(lambda tx: _decide(tx, house, campaign, row["id"], visit))
-            return GoTo(_at(campaign, f"/videos/{row['id']}"), notice)
+            return house.store.write(lambda tx: _decide(tx, house, campaign, row["id"], visit))
         except Refused as refusal:
             faults, refused = dict(refusal.facts.get("fields", {})), refusal.code
     shop = house.catalogue().shop(row["shop"])
@@ -214,18 +208,19 @@ def _video(house: House, campaign: CampaignView, visit: Visit) -> Seen:
     return Show("group_buy/admin/video.html", values, status=422 if refused else 200, plays=True)
 
 
-def _decide(tx: Tx, house: House, campaign: CampaignView, id_: str, visit: Visit) -> str:
+def _decide(tx: Tx, house: House, campaign: CampaignView, id_: str, visit: Visit) -> GoTo:
+    here = _at(campaign, f"/videos/{id_}")
     who = visit.caller.name if visit.caller is not None else ""
     act = visit.form.get("act", "")
     if act == "approve":
         videos.approve(tx, house, campaign, id_, who, visit.now)
-        return _("视频已发布到店铺页面")
+        return GoTo(here, notice="视频已发布到店铺页面")
     if act == "reject":
         reason = visit.form.get("reason", "").strip()
         if not reason or len(reason) > _MOST_WORDS:
             raise Refused("invalid", 422, fields={"reason": "is required"})
         videos.reject(tx, house, campaign, id_, reason, who, visit.now)
-        return _("视频没有通过，顾客会看到原因")
+        return GoTo(here, notice="视频没有通过，顾客会看到原因")
     if act == "cut":
         from_ms, to_ms = _milliseconds(visit.form.get("from", "")), _milliseconds(visit.form.get("to", ""))
         fields = {}
@@ -236,7 +231,7 @@ def _decide(tx: Tx, house: House, campaign: CampaignView, id_: str, visit: Visit
         if fields:
             raise Refused("invalid", 422, fields=fields)
         videos.cut(tx, house, campaign, id_, from_ms or 0, to_ms, who, visit.now)
-        return _("正在重新处理，完成后再审核")
+        return GoTo(here, notice="正在重新处理，完成后再审核")
     raise Refused("bad_request", 400)
 
 
@@ -263,10 +258,10 @@ def _poster(house: House, campaign: CampaignView, visit: Visit) -> Seen:
 
 
 PAGES: Final = (
-    ConsolePage("/orders", _orders, label=_("团购订单")),
-    ConsolePage("/slots", _slots, label=_("到店时间")),
-    ConsolePage("/queue", _board, "clerk", ("GET", "POST"), label=_("排队")),
-    ConsolePage("/videos", _videos, label=_("到店视频")),
+    ConsolePage("/orders", _orders, label="团购订单"),
+    ConsolePage("/slots", _slots, label="到店时间"),
+    ConsolePage("/queue", _board, "clerk", ("GET", "POST"), label="排队"),
+    ConsolePage("/videos", _videos, label="到店视频"),
     ConsolePage("/videos/<video>", _video, "operator", ("GET", "POST")),
     ConsolePage("/videos/<video>/file", _file, "operator"),
     ConsolePage("/videos/<video>/poster", _poster, "operator"),

@@ -21,11 +21,6 @@ _PER_PAGE: Final = 20
 _SHOWABLE: Final = frozenset({"live", "paused", "ended"})
 
 
-def _(text: str) -> str:
-    """Marks a text for the catalogue; the host translates it."""
-    return text
-
-
 def campaign_named(house: House, slug: str) -> CampaignView:
     """A group buy that people may see. Raises Refused 404."""
     for one in house.campaigns("group_buy"):
@@ -116,8 +111,7 @@ def _order(house: House, visit: Visit) -> Seen:
     refused: Refused | None = None
     if visit.method == "POST":
         try:
-            notice = house.store.write(lambda tx: _act(tx, house, campaign, row, visit))
-            return GoTo(f"/campaigns/group_buy/o/{row['id']}", notice)
+            return house.store.write(lambda tx: _act(tx, house, campaign, row, visit))
         except Refused as refusal:
             refused = refusal
     values = house.store.read(lambda tx: _order_values(tx, house, campaign, row["id"], visit))
@@ -131,16 +125,16 @@ def _ticked(visit: Visit) -> list[str]:
     return sorted(name.removeprefix("slot-") for name in visit.form if name.startswith("slot-"))
 
 
-def _act(tx: Tx, house: House, campaign: CampaignView, row: Row, visit: Visit) -> str:
-    act = visit.form.get("act", "slots")
+def _act(tx: Tx, house: House, campaign: CampaignView, row: Row, visit: Visit) -> GoTo:
+    act, here = visit.form.get("act", "slots"), f"/campaigns/group_buy/o/{row['id']}"
     if act == "quiet":
         reminders.allow(tx, row, on=False, now=visit.now)
-        return _("不会再提醒你")
+        return GoTo(here, notice="不会再提醒你")
     if act == "remind":
         reminders.allow(tx, row, on=True, now=visit.now)
-        return _("会在到店前提醒你")
+        return GoTo(here, notice="会在到店前提醒你")
     deals.choose(tx, house, campaign, row["id"], _ticked(visit), visit.now)
-    return _("到店时间已保存")
+    return GoTo(here, notice="到店时间已保存")
 
 
 def _order_values(tx: Tx, house: House, campaign: CampaignView, id_: str, visit: Visit) -> dict[str, Any]:
@@ -301,17 +295,17 @@ def _whole(house: House, campaign: CampaignView, row: Row, visit: Visit) -> Seen
     made = house.store.write(lambda tx: videos.begin(tx, house, row, len(data), consent, visit.now))
     at = videos.offset(house, made)
     videos.put(house, campaign, made["id"], at, data[at:], visit.now)
-    return GoTo(f"/me/orders/{row['id']}/video", _("视频已上传"))
+    return GoTo(f"/me/orders/{row['id']}/video", notice="视频已上传")
 
 
 def _withdraw(house: House, campaign: CampaignView, row: Row, visit: Visit) -> Seen:
     seen = _open_upload(house, row)
     videos.withdraw(house, campaign, seen["id"], "customer", visit.now)
-    return GoTo(f"/me/orders/{row['id']}/video", _("视频已撤回"))
+    return GoTo(f"/me/orders/{row['id']}/video", notice="视频已撤回")
 
 
 PAGES: Final = Pages(
-    title=_("团购"),
+    title="团购",
     folder=FOLDER,
     customer=(
         Page("/campaigns/group_buy/<campaign>", _deal, ("GET", "POST")),

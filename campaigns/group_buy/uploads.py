@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,8 @@ from gateway.contract.errors import Refused
 
 LARGEST: Final = 200 * 1000 * 1000
 PIECE: Final = 4 * 1024 * 1024
+LEFT_FREE: Final = 1_000_000_000
+"""What an upload leaves on the disk for the store, which takes in payments."""
 _ENOUGH: Final = 64
 """So many bytes tell what a file is."""
 
@@ -25,6 +28,12 @@ def offset(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
+
+
+def want_room(folder: Path, size: int) -> None:
+    """Raises Refused 503 `no_room` where a file of this size would leave the disk nearly full: others live on it."""
+    if shutil.disk_usage(folder).free < size + LEFT_FREE:
+        raise Refused("no_room", 503)
 
 
 def append(path: Path, at: int, data: bytes, size: int) -> int:

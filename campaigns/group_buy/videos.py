@@ -54,7 +54,7 @@ def paths(house: House, video: str) -> Paths:
 def begin(tx: Tx, house: House, order: Row, size: int, consent: object, now: datetime) -> Row:
     """A place for a video; the unfinished one again where its size is the same, so that a reload goes on.
 
-    Raises Refused: 422 without consent, 409 `not_used`, `video_exists`, 413 `too_large`.
+    Raises Refused: 422 without consent, 409 `not_used`, `video_exists`, 413 `too_large`, 503 `no_room`.
     """
     if consent is not True:
         raise Refused("invalid", 422, fields={"consent": "must be given"})
@@ -72,6 +72,7 @@ def begin(tx: Tx, house: House, order: Row, size: int, consent: object, now: dat
         if known["size"] == size:
             return known
         _drop(tx, known, "replaced", now)
+    uploads.want_room(house.files("group_buy"), size)
     id_ = house.ids.new("gv", now)
     tables.add_video(tx, id_, order, size, now)
     return video(tx, order["campaign"], id_)

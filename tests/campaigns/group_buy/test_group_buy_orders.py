@@ -1,7 +1,10 @@
 """R220–R225, R230: an order's story by the API: bought, times picked, used or passed, given back; on both databases."""
 
+from pathlib import Path
+
 import pytest
 
+from campaigns.group_buy import queue
 from gateway import people, tagging
 from tests.campaigns.group_buy.group_buy_hands import Deal, catalog, keyed
 from tests.support.world import World
@@ -296,3 +299,20 @@ def test_counts_tell_where_the_orders_stand(quick):
     quick.paid("guest-b")
     counts = quick.get("").json["counts"]
     assert counts == {"orders": 2, "orders_created": 1, "orders_paid": 1, "videos_published": 0}
+
+
+def test_the_sum_of_the_readme(quick):
+    for _ in range(5):
+        quick.post("/shops/sweets-1/tickets", {})
+    waiting = [row["id"] for row in quick.world.all("SELECT id FROM group_buy_tickets ORDER BY number")]
+    quick.world.clock.move(minutes=10)
+    quick.post(f"/shops/sweets-1/tickets/{waiting[0]}/call")
+    quick.world.clock.move(minutes=4)
+    quick.post(f"/shops/sweets-1/tickets/{waiting[1]}/call")
+    last = quick.post("/shops/sweets-1/tickets", {}).json
+    rows = quick.world.all("SELECT * FROM group_buy_tickets ORDER BY number")
+    line = queue.line_of(rows, before=last["number"])
+    each = [row["head_s"] // 60 for row in rows if row["head_s"] is not None]
+    assert each == [10, 4]
+    text = f"前面 {line.waiting} 桌 × {sum(each) // 2} 分钟 = 约 {line.estimate_min} 分钟（估计）"
+    assert (Path(queue.__file__).parent / "README.md").read_text(encoding="utf-8").count(text) == 1
