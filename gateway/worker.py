@@ -24,12 +24,15 @@ from gateway.heartbeat import beat
 from gateway.intake.spool import Record, Spool
 from gateway.ledger import limits
 from gateway.overview import rates
+from gateway.payouts.sender import Sender
+from gateway.payouts.story import SEND
 from gateway.relay import Guard, Relay
 from gateway.replay import hand_over
 from gateway.runtime import Runtime
 from gateway.setup import checks
 from gateway.store import sqlite_path
 from gateway.store.sqlite import checkpoint
+from gateway.tills import Line
 from gateway.webhooks.sending import Courier, HttpPost
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -67,6 +70,14 @@ class Worker:
             "order_refund": buying.returning.look,
             orders.PAY_BACK: buying.owe_back,
             campaigning.TOPIC: runtime.campaigns.do,
+            SEND: Sender(
+                runtime.store,
+                runtime.ids,
+                runtime.paying_out,
+                Line(runtime.carrier, runtime.random),
+                runtime.directory,
+                runtime.vault,
+            ).look,
         }
 
     def run(self, stop: threading.Event) -> None:
@@ -108,11 +119,12 @@ class Worker:
         did = self._drain_spool()
         did += self._do_outbox()
         for sweep in (
+            # First: a campaign may give money back for a coupon that nobody used in its time.
+            self._sweep_campaigns,
             self._expire_links,
             self._expire_coupons,
             self._lapse_gifts,
             self._close_orders,
-            self._sweep_campaigns,
             self._drop_counters,
             self._settle_slips,
             self._drop_sign_ins,
