@@ -1,4 +1,4 @@
-"""`drainage simulate`: correctly signed notifications, as the sandbox platform would send them."""
+"""`drainage simulate`: signed notifications as the sandbox platform would send them; a campaign on past days."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import click
+import orjson
 import requests
 from rich.console import Console
 from rich.progress import Progress
@@ -16,6 +18,7 @@ from rich.progress import Progress
 from gateway.cli.common import Desk, Group, json_option, print_rows, with_desk
 from gateway.contract.errors import Refused
 from gateway.sandbox import make_payment, post
+from gateway.trying_out import MOST_DRAFTS, try_out
 
 MANY = 20
 """From here on single lines tell less than a progress bar."""
@@ -25,7 +28,7 @@ LANES = 16
 
 @click.group(cls=Group)
 def simulate() -> None:
-    """What only a sandbox can do."""
+    """What would be: pretend payments in a sandbox, a campaign on past days."""
 
 
 @simulate.command()
@@ -81,6 +84,48 @@ def pay(
         print_rows(sums, ("answer", "count"), as_json=False)
     if any(not answer.startswith("2") for answer in counts):
         raise Refused("not_answered", 502, "not every notification was answered with success")
+
+
+@simulate.command()
+@click.option("--campaign", required=True, help="Its name in the apply file.")
+@click.option("--from", "first", required=True, metavar="DAY", help="The first day, such as 2026-11-22.")
+@click.option("--to", "last", metavar="DAY", help="The last day; the first one without.")
+@click.option(
+    "--draft",
+    "drafts",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A TOML file with the campaign's keys, twice to compare; as it stands without.",
+)
+@json_option
+@with_desk
+def campaign(desk: Desk, campaign: str, first: str, last: str | None, drafts: tuple[Path, ...], as_json: bool) -> None:
+    """Play past payments and refunds to a campaign: what it would give and cost. Sends and writes nothing."""
+    if len(drafts) > MOST_DRAFTS:
+        raise Refused("too_many", 422, f"at most {MOST_DRAFTS} drafts are compared")
+    texts: list[str | None] = [path.read_text("utf-8", "replace") for path in drafts]
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("trying out", total=None)
+        result = try_out(
+            desk.runtime,
+            {"campaign": campaign, "from": first, "to": last or first, "drafts": texts or [None]},
+            lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    if as_json:
+        click.echo(orjson.dumps(result, option=orjson.OPT_SORT_KEYS).decode())
+        return
+    for name, one in zip("AB", result["drafts"], strict=False):
+        figures = ("payments", "refunds", "heard", "links", "items", "cost_fen", "reserved_fen", "consumed_fen")
+        rows = [{"draft": name, "what": what, "count": one[what]} for what in figures]
+        rows += [{"draft": name, "what": f"given {to}", "count": n} for to, n in sorted(one["given"].items())]
+        rows += [{"draft": name, "what": key, "count": n} for key, n in sorted(one["verdicts"].items())]
+        rows += [{"draft": name, "what": f"refund {key}", "count": n} for key, n in sorted(one["reversals"].items())]
+        print_rows(rows, ("draft", "what", "count"), as_json=False)
+        if one["stopped_at"]:
+            click.echo(f"{name}: the budget ended at {one['stopped_at']}")
+        if one["payments"] and not one["heard"]:
+            click.echo(f"{name}: payments do not drive this kind of campaign")
 
 
 def in_lanes(one: Callable[[int], None], count: int, rate: float | None, done: Callable[[], None]) -> None:

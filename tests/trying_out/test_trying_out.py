@@ -12,40 +12,13 @@ from gateway.chores.runner import Runner
 from gateway.contract.errors import BadConfig, Refused
 from gateway.trying_out import KIND, days_of, draft_of, table_text, try_out
 from gateway.trying_out.job import stored_now, surroundings_of
-from tests.support.world import CATALOG, World
 
 DAY = "2026-11-22"
-TABLE = """
-[campaign.both]
-kind = "two_sided"
-circle = "riverside"
-state = "live"
-budget_fen = 1000
-user_fen = 200
-merchant_fen = 100
-quota_codes = false
-"""
 FREE = "user_fen = 200\nmerchant_fen = 100\nquota_codes = false\n"
 
 
 def silent(_done, _total):
     """Hears how far it is."""
-
-
-@pytest.fixture
-def world(tmp_path):
-    """A day with newcomers, four that fire until the budget ends, and a refund."""
-    world = World(tmp_path, catalog=CATALOG + TABLE)
-    number = 0
-    for openid in ("a", "b", "c", "a", "b", "c", "a", "b"):
-        number += 1
-        world.clock.move(minutes=3)
-        world.pay(f"T{number}", openid)
-    world.clock.move(minutes=3)
-    world.refund("T5", 10_000)
-    world.pay("T-none")
-    yield world
-    world.close()
 
 
 def dump(world):

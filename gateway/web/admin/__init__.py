@@ -11,6 +11,7 @@ from markupsafe import Markup
 from gateway.auth import Principal
 from gateway.runtime import Runtime
 from gateway.web.admin.audit_pages import audit_room
+from gateway.web.admin.campaign_trials import trials_room
 from gateway.web.admin.campaigns import campaigns_room
 from gateway.web.admin.channels import channels_room
 from gateway.web.admin.delivery_pages import delivery_room
@@ -47,7 +48,7 @@ def register_admin(app: Flask, runtime: Runtime) -> None:
         app.register_blueprint(make(runtime).blueprint)
     for make in (setup_room, merchants_room, channels_room, items_room, pairs_room, offers_room, webhooks_room):
         app.register_blueprint(make(runtime).blueprint)
-    for make in (campaigns_room, people_room, staff_room, keys_room, delivery_room, payouts_room):
+    for make in (campaigns_room, trials_room, people_room, staff_room, keys_room, delivery_room, payouts_room):
         app.register_blueprint(make(runtime).blueprint)
 
 

@@ -13,6 +13,7 @@ from flask_babel import gettext as _
 from werkzeug.routing import Map
 
 from gateway.auth import Principal
+from gateway.catalog import wording
 from gateway.catalog.edit import Edit, Moved
 from gateway.catalog.specs import Campaign
 from gateway.contract.campaign import LEGAL_MOVES, CampaignView, State
@@ -55,6 +56,7 @@ class CampaignPages:
     def index(self, who: Principal) -> Answer:
         """Every campaign in scope."""
         desk = desk_of(self._runtime, who)
+        self._runtime.directory()
         circles = {circle.slug: circle.name for circle in desk.circles()}
 
         def lines(tx: Tx) -> list[Line]:
@@ -81,6 +83,7 @@ class CampaignPages:
             circle=desk.circle(view.circle),
             budget=budget,
             counts=counts,
+            phrases=wording.findings_of(desk.catalog, desk.catalog.campaigns[view.slug]),
             moves=sorted(LEGAL_MOVES[view.state]) if who.may("operator") else (),
             rooms=self._rooms(who, kind),
             entry=kind.pages.entry(view) if kind.pages is not None else None,
@@ -155,6 +158,8 @@ class CampaignPages:
     # -- small things -----------------------------------------------------------------------------------------------
 
     def _find(self, desk: Desk, slug: str) -> tuple[CampaignView, CampaignKind]:
+        # The campaigns go by the directory that this process has; a fresh one has none yet.
+        self._runtime.directory()
         view = self._runtime.store.read(lambda tx: self._runtime.campaigns.find(tx, slug, g.now))
         kind = self._runtime.campaigns.kind(view.kind) if view is not None else None
         if view is None or kind is None or view.circle not in {circle.slug for circle in desk.circles()}:
