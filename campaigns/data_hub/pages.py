@@ -118,8 +118,10 @@ def retry(house: House, campaign: CampaignView, visit: Visit) -> Seen:
     """The form beside a delivery: tried at once."""
     who, id_ = _name(visit), visit.form.get("delivery", "")[:_LONGEST_ID]
     row = house.store.write(lambda tx: deliveries.retry(tx, house, campaign, id_, who, visit.now))
-    notice = "这条已经送达，没有再发。" if row["state"] == "done" else "已排队重试，几秒后刷新看结果。"
-    return GoTo(f"/admin/campaigns/{campaign.slug}/deliveries", notice)
+    back = f"/admin/campaigns/{campaign.slug}/deliveries"
+    if row["state"] == "done":
+        return GoTo(back, notice="这条已经写入，没有再发。")
+    return GoTo(back, notice="已排队重试，几秒后刷新看结果。")
 
 
 def _name(visit: Visit) -> str:
@@ -131,6 +133,7 @@ def _name(visit: Visit) -> str:
 def _frame(house: House, campaign: CampaignView, here: str) -> dict[str, Any]:
     """What every page of the hub is given."""
     return {
+        "campaign": campaign,
         "hub": campaign.slug,
         "base": f"/admin/campaigns/{campaign.slug}",
         "here_page": here,

@@ -100,7 +100,7 @@ def _to_http(house: House, target: Target, model: Model, parcel: Parcel, now: da
     ]
     status, error = house.post_json(target.url, headers, body)
     if status is None:
-        return Tried(error or "unreachable", is_targets_fault=True)
+        return Tried(error or "broken", is_targets_fault=True)
     if status in _OK:
         return Tried()
     return Tried(f"status {status}", is_targets_fault=status not in _NOT_THIS_RECORD)
@@ -187,7 +187,7 @@ def _to_redis(house: House, target: Target, model: Model, parcel: Parcel) -> Tri
         return Tried("no_redis", is_targets_fault=True)
     # The house's own Redis is the operator's setting; an address of the apply file is vetted as every other.
     if target.url and redis_refusal(house.catalogue(), url) is not None:
-        return Tried("address_refused", is_targets_fault=True)
+        return Tried("forbidden_address", is_targets_fault=True)
     import redis
 
     try:
@@ -201,6 +201,10 @@ def _to_redis(house: House, target: Target, model: Model, parcel: Parcel) -> Tri
                 parcel.hash,
                 canonical(parcel.data).decode(),
             )
+    except redis.TimeoutError:
+        return Tried("timeout", is_targets_fault=True)
+    except redis.ConnectionError:
+        return Tried("refused", is_targets_fault=True)
     except (redis.RedisError, OSError, ValueError) as error:
         return Tried(type(error).__name__, is_targets_fault=True)
     return Tried()
