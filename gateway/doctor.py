@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from gateway import audit
+from gateway import audit, payouts
 from gateway.contract.clock import from_text, to_text
 from gateway.contract.errors import BadConfig, StoreTrouble
 from gateway.contract.store import Tx
@@ -89,7 +89,7 @@ def _clock(tx: Tx, runtime: Runtime) -> Finding:
 
 
 def _ledger(tx: Tx) -> Finding:
-    faults = book.faults(tx)
+    faults = [*book.faults(tx), *payouts.faults(tx)]
     return Finding("ledger", not faults, "sums to zero" if not faults else "; ".join(faults))
 
 

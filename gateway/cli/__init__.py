@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "payments": "payments",
     "payment": "payments",
     "parked": "parked",
+    "payouts": "payouts",
     "person": "persons",
     "forget": "persons",
     "merge": "persons",

@@ -6,6 +6,7 @@ asks how it stands. Neither ever uses a second number for one payout.
 
 from __future__ import annotations
 
+from gateway.payouts.rows import faults
 from gateway.payouts.story import PayingOut
 
-__all__ = ["PayingOut"]
+__all__ = ["PayingOut", "faults"]

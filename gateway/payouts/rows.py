@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -20,6 +21,7 @@ from gateway.contract.wallet import Transfer
 PREFIX: Final = "po"
 WAITING: Final = "second_approval"
 CONFIRMS: Final = "receiver_confirms"
+_ID: Final = re.compile(r"po_[0-9a-f]{32}\Z")
 _FINAL: Final = frozenset({"settled", "failed"})
 
 
@@ -42,6 +44,11 @@ def ledger_key(payout: str) -> str:
 def number_of(payout: str) -> str:
     """The number that a platform knows a payout by: the 32 letters and digits of its id, so one for good."""
     return payout.removeprefix(f"{PREFIX}_")
+
+
+def is_payout(text: str) -> bool:
+    """Whether a text could be a payout's id."""
+    return _ID.match(text) is not None
 
 
 # -- writing --------------------------------------------------------------------------------------------------------
@@ -156,33 +163,36 @@ def of_account(tx: Tx, account: str, most: int) -> list[Row]:
 
 
 def listed(
-    tx: Tx, *, states: Sequence[str] = (), circle: str = "", merchants: frozenset[str] | None = None, most: int = 200
+    tx: Tx, *, state: str = "", circles: frozenset[str] | None = None, before: str = "", most: int = 200
 ) -> list[Row]:
-    """Payouts, newest first: in one of the states (none: any), of a circle, paid from one of these merchants' wallets.
-
-    `merchants` None is every merchant and the bank's ones besides.
-    """
-    params: dict[str, Any] = {"most": most}
-    where = []
-    for name, values in (("state", states), ("merchant", sorted(merchants) if merchants is not None else ())):
-        if values:
-            params |= {f"{name}{number}": value for number, value in enumerate(values)}
-            where.append(f"{name} IN ({', '.join(f':{name}{number}' for number in range(len(values)))})")
-    if merchants is not None and not merchants:
-        return []
-    if circle:
-        where.append("circle = :circle")
-        params["circle"] = circle
-    condition = f"WHERE {' AND '.join(where)} " if where else ""
-    return tx.all(f"SELECT * FROM payouts {condition}ORDER BY created_at DESC, id DESC LIMIT :most", params)
+    """Payouts, newest first: in a state ("": any), of these circles (None: all), older than `before` ("": all)."""
+    where, params = _in_circles(circles)
+    if state:
+        where += " AND state = :state"
+        params["state"] = state
+    if before:
+        where += " AND id < :before"
+        params["before"] = before
+    return tx.all(f"SELECT * FROM payouts WHERE {where} ORDER BY id DESC LIMIT :most", {**params, "most": most})
 
 
-def for_bank(tx: Tx, most: int) -> list[Row]:
+def for_bank(tx: Tx, circles: frozenset[str] | None, most: int) -> list[Row]:
     """What the next bank file takes along: held, approved where that was wanted; oldest first."""
+    where, params = _in_circles(circles)
     return tx.all(
-        "SELECT * FROM payouts WHERE way = 'bank' AND state = 'held' AND reason <> :waiting "
-        "ORDER BY created_at, id LIMIT :most",
-        {"waiting": WAITING, "most": most},
+        f"SELECT * FROM payouts WHERE {where} AND way = 'bank' AND state = 'held' AND reason <> :waiting "
+        "ORDER BY id LIMIT :most",
+        {**params, "waiting": WAITING, "most": most},
+    )
+
+
+def open_batches(tx: Tx, circles: frozenset[str] | None, most: int) -> list[Row]:
+    """Bank files of which the bank's word is awaited: batch, n, fen, at; newest first."""
+    where, params = _in_circles(circles)
+    return tx.all(
+        "SELECT batch, count(*) AS n, sum(amount_fen) AS fen, min(moved_at) AS at FROM payouts "
+        f"WHERE {where} AND batch IS NOT NULL AND state = 'sent' GROUP BY batch ORDER BY batch DESC LIMIT :most",
+        {**params, "most": most},
     )
 
 
@@ -243,6 +253,13 @@ def faults(tx: Tx) -> list[str]:
     )
     lines.extend(f"transfer {row['key']} leaves the house without a payout" for row in alone)
     return lines
+
+
+def _in_circles(circles: frozenset[str] | None) -> tuple[str, dict[str, Any]]:
+    if circles is None:
+        return "1 = 1", {}
+    params = {f"c{number}": circle for number, circle in enumerate(sorted(circles))}
+    return (f"circle IN ({', '.join(f':{name}' for name in params)})" if params else "1 = 0"), dict(params)
 
 
 def _bound_to(id_: str) -> bytes:

@@ -190,9 +190,9 @@ def test_R115_what_waits_for_approval_goes_nowhere(purse):
     purse.earn(800)
     made = purse.pay_out(500, payee=BANK, begun_by="小周", second_approval=True)
     assert refusal(lambda: purse.bank_says(made.id, "settled")).code == "bad_transition"
-    assert purse.store.read(lambda tx: rows.for_bank(tx, 9)) == []
+    assert purse.store.read(lambda tx: rows.for_bank(tx, None, 9)) == []
     purse.approve(made.id, "王")
-    assert [row["id"] for row in purse.store.read(lambda tx: rows.for_bank(tx, 9))] == [made.id]
+    assert [row["id"] for row in purse.store.read(lambda tx: rows.for_bank(tx, None, 9))] == [made.id]
 
 
 def test_payouts_of_an_account_newest_first(purse):

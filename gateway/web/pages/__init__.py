@@ -19,6 +19,7 @@ from gateway.web.pages.join import join_blueprint
 from gateway.web.pages.language import set_up_language
 from gateway.web.pages.login import login_blueprint
 from gateway.web.pages.me import gift_blueprint, me_blueprint
+from gateway.web.pages.payout import payout_blueprint
 from gateway.web.pages.redeem import redeem_blueprint
 from gateway.web.pages.refusals import set_up_refusals
 from gateway.web.pages.shop import shop_blueprint
@@ -38,6 +39,7 @@ CUSTOMER_ROOMS: Final[tuple[Callable[[Runtime], Blueprint], ...]] = (
     me_blueprint,
     gift_blueprint,
     slip_blueprint,
+    payout_blueprint,
     campaigns_blueprint,
 )
 """The pages that customers see; the sandbox mounts them once more under each guest's phone."""

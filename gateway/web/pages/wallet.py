@@ -55,13 +55,13 @@ class Want:
     makes: bool = True
 
 
-def require(runtime: Runtime, circle: str | None) -> Customer:
+def require(runtime: Runtime, circle: str | None, channel: str | None = None) -> Customer:
     """The customer who looks at this page. Else the page ends here: on its way to the wallet, and back to it.
 
-    `circle`: he is to be one of its customers; None where any will do.
+    `circle`: he is to be one of its customers; None where any will do. `channel`: whose wallet is taken first.
     """
     here = request.full_path.rstrip("?")
-    return ask(runtime, Want(circle, here, here))
+    return ask(runtime, Want(circle, here, here, channel))
 
 
 def ask(runtime: Runtime, want: Want) -> Customer:

@@ -13,6 +13,7 @@ from gateway.web.pages.customer import customer_pages
 from gateway.web.sandbox.cashier import cashier_blueprint
 from gateway.web.sandbox.desk import read_desk
 from gateway.web.sandbox.platform import platform_blueprint
+from gateway.web.sandbox.tap import tap_blueprint
 from gateway.web.sandbox.views import sandbox_blueprint
 
 __all__ = ["register_sandbox"]
@@ -32,7 +33,7 @@ def register_sandbox(app: Flask, runtime: Runtime) -> None:
 
 def _mount_phone(app: Flask, runtime: Runtime) -> None:
     """The customer's pages once more, under each guest's phone, where the sandbox page may frame them."""
-    phone = customer_pages(runtime, "phone", (*CUSTOMER_ROOMS, cashier_blueprint))
+    phone = customer_pages(runtime, "phone", (*CUSTOMER_ROOMS, cashier_blueprint, tap_blueprint))
 
     @phone.url_value_preprocessor
     def take_guest(endpoint: str | None, values: dict[str, Any] | None) -> None:  # noqa: ARG001 - Flask's signature

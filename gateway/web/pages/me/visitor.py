@@ -27,12 +27,12 @@ class Visitor:
         return directory.circle(self.customer.circle)
 
 
-def visitor(runtime: Runtime, circle: str | None = None) -> Visitor:
-    """Who is here. Whoever has not signed in, or was forgotten since, is sent to his wallet."""
-    known = _known(runtime, wallet.require(runtime, circle))
+def visitor(runtime: Runtime, circle: str | None = None, channel: str | None = None) -> Visitor:
+    """Who is here. Whoever has not signed in, or was forgotten since, is sent to his wallet, `channel`'s first."""
+    known = _known(runtime, wallet.require(runtime, circle, channel))
     if known is None:
         customer.leave()
-        known = _known(runtime, wallet.require(runtime, circle))
+        known = _known(runtime, wallet.require(runtime, circle, channel))
     if known is None:
         abort(404)
     return known
