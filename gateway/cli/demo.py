@@ -32,6 +32,7 @@ def demo(desk: Desk, once: bool, port: int) -> None:
         click.echo(f"  status 状态             {house.base_url}/status")
         click.echo(f"  a claim link 领取链接   {link}")
         click.echo(f"  a table's code 桌贴     {house.base_url}/s/noodles-1")
+        click.echo(f"  campaigns 活动          {house.base_url}/sandbox/phone/A/campaigns")
         click.echo(f"  redeem 核销             {house.base_url}/redeem")
         click.echo(f"  admin 管理              {house.base_url}/login")
         if house.admin_password is not None:

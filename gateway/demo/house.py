@@ -17,6 +17,7 @@ from typing import Final, Self
 
 import requests
 
+from gateway.catalog.registry import Registry, installed
 from gateway.config import process_environ
 from gateway.contract.errors import DrainageError
 
@@ -34,6 +35,13 @@ allow = ["127.0.0.0/8"]
 [sandbox]
 enabled = true
 """
+
+
+def campaigns_text(registry: Registry) -> str:
+    """What each installed campaign kind brings to the demo: the `demo.toml` beside its pages."""
+    folders = [kind.pages.folder for kind in registry.campaigns.values() if kind.pages is not None]
+    files_ = [folder / "demo.toml" for folder in folders]
+    return "\n".join(["", *(file.read_text("utf-8") for file in files_ if file.is_file())])
 
 
 class DemoFailed(DrainageError):
@@ -97,7 +105,7 @@ class DemoHouse:
         self.admin_password = found.group(1) if found else None
         shops = self.home / "shops.toml"
         text = files("gateway.demo").joinpath("shops.toml").read_text("utf-8")
-        shops.write_text(text.replace("{till}", till), "utf-8")
+        shops.write_text(text.replace("{till}", till) + campaigns_text(installed(())), "utf-8")
         self.drainage("apply", str(shops))
         self.say("· shops: 老陈面馆, 青禾书店, 半日咖啡 (WeChat Pay v3, Alipay, WeChat Pay v2)")
         self._run([sys.executable, "-m", "adapters.sandbox.pos", "--port", till.rpartition(":")[2]], "till")

@@ -60,6 +60,7 @@ class Story:
             self._one_platform(channel, f"oStory{channel}{time.monotonic_ns()}")
         self._bad_signature("noodles-wechat")
         self._sign_in("noodles-1")
+        self._campaigns()
 
     def open_link(self) -> str:
         """Make a guest whose second payment has earned a link that nobody has claimed; the link."""
@@ -174,6 +175,22 @@ class Story:
         page = browser.get(f"{self._house.base_url}/me", timeout=10)
         self._check(page.status_code == HTTPStatus.OK, "his gifts are his own page now")
         self._say("5. the code on the table: signed in with the sandbox's WeChat, joined 已加入; /me is his own page")
+
+    def _campaigns(self) -> None:
+        """Every campaign is live, and a guest may begin with each that is for customers."""
+        slugs = sorted(self._runtime.directory().catalog.campaigns)
+        for slug in slugs:
+            found = requests.get(
+                f"{self._house.base_url}/api/v1/campaigns/{slug}", headers=self._headers, timeout=10
+            ).json()
+            self._check(found.get("state") == "live", f"the campaign {slug} is live")
+        browser = requests.Session()
+        page = browser.get(f"{self._house.base_url}/sandbox/phone/A/campaigns", timeout=10)
+        entries = re.findall(r'class="btn" href="([^"]+)"', page.text)
+        for entry in entries:
+            page = browser.get(self._house.base_url + unescape(entry), timeout=10)
+            self._check(page.status_code == HTTPStatus.OK and entry in page.url, f"{entry} opens on the guest's phone")
+        self._say(f"6. {len(slugs)} campaigns are live, {len(entries)} of them for customers 活动: {', '.join(slugs)}")
 
     def _payment(self, paid: Paid) -> dict[str, Any]:
         found = requests.get(
