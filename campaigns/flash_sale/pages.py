@@ -155,7 +155,7 @@ def _values(house: House, campaign: CampaignView, visit: Visit) -> Mapping[str, 
         "merchant": house.catalogue().merchant(item.merchant),
         "price_fen": price,
         "value_fen": item.value_fen,
-        "sale": campaign,
+        "campaign": campaign,
         "per_person": settings.per_person,
         "starts_at": campaign.starts_at,
         "ends_at": campaign.ends_at,
@@ -212,7 +212,7 @@ def stock(house: House, campaign: CampaignView, visit: Visit) -> Seen:
                 faults = dict.fromkeys(why.facts.get("fields", {}), "range")
                 refused = why.code
             else:
-                return GoTo(f"/admin/campaigns/{campaign.slug}/stock", "resplit")
+                return GoTo(f"/admin/campaigns/{campaign.slug}/stock", notice="已重新分片")
     values = {**_stock(house, campaign), "may_split": may_split, "faults": faults, "refused": refused}
     values["form"] = visit.form
     return Show("flash_sale/stock.html", values, 422 if faults else 409 if refused else 200)

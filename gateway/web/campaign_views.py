@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
+from http.client import OK
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -32,6 +33,7 @@ from gateway.runtime import Runtime
 from gateway.web.environ import client_address
 from gateway.web.pages import customer
 from gateway.web.pages.chrome import frame_policy
+from gateway.web.pages.fragments import fragment
 
 PHONE: Final = "/sandbox/phone/"
 _HEADERS: Final = ("content-type", "upload-offset", "upload-length", "tus-resumable", "range", "user-agent")
@@ -81,7 +83,11 @@ def answer(runtime: Runtime, kind: str, visit: Visit, seen: Seen) -> Response:
         return redirect(path, 303)
     if seen.plays:
         frame_policy(media_src="'self'")
-    return make_response(render_template(seen.template, **_context(runtime, visit, seen)), seen.status)
+    html = render_template(seen.template, **_context(runtime, visit, seen))
+    if visit.method == "GET" and seen.status == OK and seen.template.rpartition("/")[2].startswith("_"):
+        # A part of a page that renews itself: no change costs nothing.
+        return fragment(html)
+    return make_response(html, seen.status)
 
 
 def register_files(app: Flask, registry: Registry) -> None:
