@@ -157,8 +157,8 @@ def sweep(tx: Tx, house: House, campaign: CampaignView, now: datetime, most: int
     for helper in sorted(helpers):
         tx.lock(f"help_cut:helper:{campaign.slug}:{helper}")
     for helper in helpers:
-        send(tx, house, campaign, helper, now)
         for packet in tables.waiting_packets(tx, campaign.slug, helper):
             if unclaimed(from_text(packet["granted_at"]), packet["obstacle"], now):
                 take_back(tx, house, campaign, packet, now)
+        send(tx, house, campaign, helper, now)
     return len(helpers)

@@ -352,7 +352,9 @@ def _helper_facts(house: House, campaign: CampaignView, invitation: str, person:
             "state": telling.invitation_state(row, visit.now),
             "over": sessions.standing(session, visit.now)[0],
             "result": row["result"],
-            "packet": {"fen": packet["amount_fen"], "state": packet["state"]} if packet is not None else None,
+            "packet": {"fen": packet["amount_fen"], "state": packet["state"], "payout": packet["payout"] or ""}
+            if packet is not None
+            else None,
             "buyer": house.alias(session["buyer"]),
             "session_id": session["id"],
             "item": telling.item_facts(house.catalogue(), terms.item),

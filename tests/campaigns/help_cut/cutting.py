@@ -1,9 +1,11 @@
 """A house with one help-to-cut campaign, and the few moves that a story about it makes."""
 
+import contextlib
 import itertools
 
 from campaigns.help_cut import sale
 from gateway.app import build_relay, build_spool
+from gateway.contract.errors import Refused
 from gateway.relay import Guard
 from gateway.worker import Worker
 from tests.support.world import CATALOG, EMBEDDED, World
@@ -110,6 +112,11 @@ class Cutting(World):
         """What the buyer's page does: an order that waits for its money."""
         campaign, house = self.campaign, self.house
         return self.store.write(lambda tx: sale.buy(tx, house, campaign, session, "", self.clock()))
+
+    def try_to_buy(self, session):
+        """The same where it may be declined."""
+        with contextlib.suppress(Refused):
+            self.buy(session)
 
     def work(self):
         """What the worker does."""
