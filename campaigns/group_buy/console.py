@@ -197,7 +197,7 @@ def _video(house: House, campaign: CampaignView, visit: Visit) -> Seen:
         "campaign": campaign,
         "zone": house.catalogue().zone(row["shop"]),
         "video": row,
-        "who": house.alias(row["person"]),
+        "guest": house.alias(row["person"]),
         "shop": shop.name if shop is not None else row["shop"],
         "faults": faults,
         "refused": refused,

@@ -512,7 +512,8 @@ def explain_video(tx: Tx, id_: str, states: Sequence[str], reason: str) -> bool:
 def waiting_videos(tx: Tx, campaign: str, reason: str, most: int) -> list[Row]:
     """Uploads that wait for this."""
     return tx.all(
-        "SELECT * FROM group_buy_videos WHERE campaign = :campaign AND state = 'uploaded' AND reason = :reason "
+        "SELECT * FROM group_buy_videos WHERE campaign = :campaign AND state IN ('uploaded', 'processing') "
+        "AND reason = :reason "
         "ORDER BY id LIMIT :most",
         {"campaign": campaign, "reason": reason, "most": most},
     )

@@ -148,8 +148,8 @@ def process(house: House, campaign: CampaignView, payload: Mapping[str, Any], no
     A worker that dies leaves the video `processing`; whoever looks next finds nobody at it and begins anew.
     """
     id_ = str(payload["video"])
-    row = house.store.read(lambda tx: tables.video(tx, id_))
-    if row is None or row["state"] not in {"uploaded", "processing"}:
+    if not _to_make(house, id_):
+        _done_with(id_)
         return None
     tools = film.find_tools()
     if tools is None:
@@ -158,14 +158,29 @@ def process(house: House, campaign: CampaignView, payload: Mapping[str, Any], no
     work = _begun(house, campaign, tools, id_, now)
     if work.thread is not None:
         work.thread.join(_WORTH_WAITING_S)
-    if work.thread is not None and work.thread.is_alive():
+    if _done_with(id_) and work.trouble is not None:
+        return work.trouble
+    if _to_make(house, id_):
+        # Still at it, or shortened anew since it was begun.
         house.store.write(
             lambda tx: house.owe(tx, campaign, PROCESS, id_, {"video": id_}, now, due_at=now + _LOOK_AGAIN)
         )
-        return None
+    return None
+
+
+def _to_make(house: House, id_: str) -> bool:
+    row = house.store.read(lambda tx: tables.video(tx, id_))
+    return row is not None and row["state"] in {"uploaded", "processing"}
+
+
+def _done_with(id_: str) -> bool:
+    """Whether nobody of this process is at it; what is over is forgotten."""
     with _works_lock:
+        work = _works.get(id_)
+        if work is not None and work.thread is not None and work.thread.is_alive():
+            return False
         _works.pop(id_, None)
-    return work.trouble
+        return True
 
 
 def _begun(house: House, campaign: CampaignView, tools: film.Tools, id_: str, now: datetime) -> _Work:
@@ -262,7 +277,7 @@ def process_again(tx: Tx, house: House, campaign: CampaignView, now: datetime, m
     if not rows or film.find_tools() is None:
         return 0
     for row in rows:
-        if tables.explain_video(tx, row["id"], ("uploaded",), ""):
+        if tables.explain_video(tx, row["id"], ("uploaded", "processing"), ""):
             house.owe(tx, campaign, PROCESS, row["id"], {"video": row["id"]}, now)
     return len(rows)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from campaigns.group_buy import queue
+from campaigns.group_buy.kind import kind
 from gateway import people, tagging
 from tests.campaigns.group_buy.group_buy_hands import Deal, catalog, keyed
 from tests.support.world import World
@@ -14,14 +15,14 @@ DINNER, TOMORROW, NEXT = "2026-11-22-dinner", "2026-11-23-lunch", "2026-11-23-di
 
 @pytest.fixture
 def deal(tmp_path, store_url):
-    world = World(tmp_path, sandbox=True, catalog=catalog(), store_url=store_url)
+    world = World(tmp_path, sandbox=True, catalog=catalog(), store_url=store_url, kinds=[kind])
     yield Deal(world)
     world.close()
 
 
 @pytest.fixture
 def quick(tmp_path):
-    world = World(tmp_path, sandbox=True, catalog=catalog())
+    world = World(tmp_path, sandbox=True, catalog=catalog(), kinds=[kind])
     yield Deal(world)
     world.close()
 
@@ -233,7 +234,12 @@ def test_R225_before_the_coupon_ends_the_money_goes_back(deal):
 
 
 def test_R225_where_the_merchant_keeps_the_coupon_stays_usable(tmp_path):
-    world = World(tmp_path, sandbox=True, catalog=catalog().replace("rechoices = 1", 'rechoices = 0\nunused = "keep"'))
+    world = World(
+        tmp_path,
+        sandbox=True,
+        catalog=catalog().replace("rechoices = 1", 'rechoices = 0\nunused = "keep"'),
+        kinds=[kind],
+    )
     deal = Deal(world)
     order = deal.paid()
     deal.choose(order, DINNER)

@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from campaigns.group_buy import film, uploads, videos
+from campaigns.group_buy.kind import kind
 from tests.campaigns.group_buy.group_buy_hands import BASE, Deal, catalog, keyed
 from tests.campaigns.group_buy.test_group_buy_films import clip
 from tests.support.databases import missing
@@ -20,7 +21,7 @@ def small(tmp_path_factory):
 
 @pytest.fixture
 def deal(tmp_path):
-    world = World(tmp_path, sandbox=True, catalog=catalog())
+    world = World(tmp_path, sandbox=True, catalog=catalog(), kinds=[kind])
     yield Deal(world)
     world.close()
 
@@ -79,8 +80,8 @@ def test_R227_only_after_use_and_within_its_bounds(deal):
     assert begin(deal, order, 200_000_000).status_code == 201
     for size in (0, -1, "1", 1.5, None, True):
         assert begin(deal, order, size).status_code == 422, size
-    for kind in ("", "text/html", None, 7):
-        assert begin(deal, order, 10, type=kind).status_code == 422, kind
+    for said in ("", "text/html", None, 7):
+        assert begin(deal, order, 10, type=said).status_code == 422, said
 
 
 def test_R227_an_upload_never_fills_the_disk(deal, monkeypatch):
@@ -264,8 +265,11 @@ def test_R229_withdrawn_while_it_is_being_made(deal, small, monkeypatch):
         return facts
 
     monkeypatch.setattr(film, "make", made_then_withdrawn)
+    assert settled(deal, video) == ("removed", "withdrawn")
+    # The film is finished all the same, and goes at once.
+    for work in list(videos._works.values()):
+        work.thread.join(60)
     deal.sweep()
-    assert state(deal, video) == ("removed", "withdrawn")
     assert files(deal) == []
 
 
@@ -290,9 +294,34 @@ def test_two_workers_at_one_film_make_it_once(deal, small, monkeypatch):
         return make(*arguments)
 
     monkeypatch.setattr(film, "make", counted)
-    deal.sweep()
-    assert state(deal, video) == ("review", "")
+    assert settled(deal, video) == ("review", "")
     assert made == [1]
+
+
+def test_R228_shortened_again_while_the_first_is_made(deal, small, monkeypatch):
+    video = uploaded(deal, small)
+    assert settled(deal, video) == ("review", "")
+    # What a look that came too late left behind does not stand in the way of the next one.
+    videos._works[video] = videos._Work()
+    deal.post(f"/videos/{video}/cut", {"from_ms": 0, "to_ms": 1000}, by=deal.operator)
+    assert settled(deal, video) == ("review", "")
+    assert deal.get(f"/videos/{video}").json["length_ms"] < 1300
+    assert video not in videos._works
+
+
+def test_a_machine_in_trouble_is_told_to_the_outbox_and_tried_again(deal, small, monkeypatch):
+    video = uploaded(deal, small)
+    house, campaign = deal.world.runtime.campaigns.house, deal.world.runtime.campaigns.of_kind("group_buy")[0]
+
+    def trouble(*_arguments):
+        raise film.FilmTrouble("BrokenPipeError")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(film, "look", trouble)
+        told = videos.process(house, campaign, {"video": video}, deal.world.clock())
+    assert told == "video: FilmTrouble"
+    assert state(deal, video)[0] == "processing"
+    assert settled(deal, video) == ("review", "")
 
 
 def test_R072_a_video_of_another_merchant_is_not_there(deal, small):
