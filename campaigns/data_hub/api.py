@@ -44,7 +44,7 @@ def _model(request: Request, selection: Selection | None = None) -> Model:
         raise Refused("not_found", 404)
     by_selection = selection is not None and request.caller.name in selection.grants
     if request.caller.name not in model.grants and not by_selection:
-        raise Refused("no_grant", 403)
+        raise Refused("no_grant", 403, "this name is not granted the model")
     return model
 
 
@@ -78,7 +78,7 @@ def _selection(house: House, request: Request) -> Selection | None:
     if selection is None:
         raise Refused("not_found", 404)
     if not found.is_open(request.now):
-        raise Refused("not_live", 409)
+        raise Refused("not_live", 409, "the campaign is not live")
     return selection
 
 
@@ -150,7 +150,7 @@ def add_many(tx: Tx, house: House, request: Request) -> Reply:
 def _open_model(request: Request) -> Model:
     model = _model(request)
     if not request.campaign.is_open(request.now):
-        raise Refused("not_live", 409)
+        raise Refused("not_live", 409, "the campaign is not live")
     return model
 
 
@@ -229,7 +229,7 @@ def retry(tx: Tx, house: House, request: Request) -> Reply:
     if known is None:
         raise Refused("not_found", 404)
     if known["model"] not in {model.id for model in granted(settings, request.caller.name)}:
-        raise Refused("no_grant", 403)
+        raise Refused("no_grant", 403, "this name is not granted the model")
     row = deliveries.retry(tx, house, request.campaign, known["id"], request.caller.name, request.now)
     return Reply(200, _deliveries([row])[0])
 

@@ -101,7 +101,8 @@ def _assembled(model: Model, data: Mapping[str, Any]) -> tuple[dict[str, Any] | 
     except Dropped as dropped:
         return None, dropped.handler
     except HandlerFailed as failed:
-        raise Refused("handler_failed", 422, handler=failed.handler, detail=failed.detail) from None
+        words = f"the handler {failed.handler} refused the record"
+        raise Refused("handler_failed", 422, words, handler=failed.handler, detail=failed.detail) from None
 
 
 def _hash(data: Mapping[str, Any]) -> str:
