@@ -230,7 +230,10 @@ def _payouts(tx: Tx, house: House, request: Request) -> Reply:
 
 
 def _approve_payout(tx: Tx, house: House, request: Request) -> Reply:
-    who, payout = request.caller.name, request.values["payout"]
+    who, payout, most = request.caller.name, request.values["payout"], request.caller.most_fen
+    held = paying.the(tx, house, request.campaign, payout)
+    if most is not None and held.amount_fen > most:
+        raise Refused("reauthentication_required", 401, limit_fen=most)
     return Reply(200, _payout(paying.approve(tx, house, request.campaign, payout, who, request.now)))
 
 
