@@ -62,6 +62,59 @@ _CURES: Final[Mapping[str, tuple[int, str, str]]] = {
 }
 
 _OTHERS: Final[Mapping[str, tuple[int, tuple[str, str], tuple[str, str]]]] = {
+    "above_most": (
+        409,
+        ("More than the platform sends at a time.", "超过平台单笔上限。"),
+        ("Take out less: `most_fen`.", "减少金额，见 most_fen。"),
+    ),
+    "bad_transition": (
+        409,
+        ("It cannot go from its state to that one.", "当前状态不能这样变更。"),
+        ("Look at `state`.", "查看 state。"),
+    ),
+    "below_least": (
+        409,
+        ("Less than the platform sends.", "低于平台最低金额。"),
+        ("Wait until there is more: `least_fen`.", "攒够 least_fen 再提取。"),
+    ),
+    "cannot_write": (
+        409,
+        ("The file cannot be made.", "无法写入文件。"),
+        ("Choose another path.", "换一个路径。"),
+    ),
+    "insufficient": (
+        409,
+        ("The account holds less.", "余额不足。"),
+        ("Take out less: `balance_fen`.", "减少金额，见 balance_fen。"),
+    ),
+    "no_way": (
+        409,
+        ("There is no wallet or bank account to pay into.", "没有可以付款到的钱包或银行账户。"),
+        (
+            "Let the payee pay once with his wallet, or the merchant's wallet send money.",
+            "请收款人先用钱包付款一次，或为商户开通转账。",
+        ),
+    ),
+    "not_waiting": (
+        409,
+        ("The payout does not wait for approval.", "这笔付款不在等复核。"),
+        ("Look at its state.", "查看它的状态。"),
+    ),
+    "nothing_waits": (
+        409,
+        ("No payout waits for the bank.", "没有等待银行的付款。"),
+        _NOTHING,
+    ),
+    "payout_in_flight": (
+        409,
+        ("Another payout of this account is under way.", "这个账户有一笔付款在处理中。"),
+        ("Wait for the end of `payout`.", "等 payout 结束后再试。"),
+    ),
+    "same_person": (
+        409,
+        ("Whoever began it cannot approve it.", "发起的人不能自己复核。"),
+        ("Ask somebody else.", "请换一个人复核。"),
+    ),
     "already_undone": (409, ("The merge was undone before.", "这次合并已撤销过。"), _NOTHING),
     "bad_days": (
         422,
