@@ -4,7 +4,6 @@ import dataclasses
 
 import pytest
 
-from campaigns.two_sided.kind import kind as two_sided
 from gateway import jobs
 from gateway.catalog.registry import Registry
 from gateway.chores import kinds
@@ -12,6 +11,8 @@ from gateway.chores.runner import Runner
 from gateway.contract.errors import BadConfig, Refused
 from gateway.trying_out import KIND, days_of, draft_of, table_text, try_out
 from gateway.trying_out.job import stored_now, surroundings_of
+
+two_sided = pytest.importorskip("campaigns.two_sided.kind").kind
 
 DAY = "2026-11-22"
 FREE = "user_fen = 200\nmerchant_fen = 100\nquota_codes = false\n"
