@@ -17,6 +17,7 @@ MODULES = {
     "B2": "b2_alipay_notification",
     "B3": "b3_intake",
     "B4": "b4_relay",
+    "B6": "b6_flash_sale",
     "B7": "b7_pages",
 }
 TARGETS: dict[str, dict[str, str]] = {

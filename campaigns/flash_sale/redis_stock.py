@@ -32,8 +32,11 @@ from gateway.contract.store import Store, Tx
 
 T = TypeVar("T")
 
-ANSWERS_WITHIN_S: Final = 1.0
+ANSWERS_WITHIN_S: Final = 2.0
 """Slower than this is away: a buyer would rather be told to try again."""
+
+CONNECTIONS: Final = 32
+"""So many of a process; whoever comes when all are busy waits for one, no longer than for an answer."""
 
 GRACE: Final = timedelta(minutes=1)
 """How long a deduction may be on its way from the gate to the store before it counts as lost."""
@@ -86,12 +89,15 @@ class RedisStock:
         self._store = store
         self._random = random
         # Any: the library types an answer as "this, or a promise of it".
-        self._redis: Any = redis.Redis.from_url(
+        pool: Any = redis.BlockingConnectionPool.from_url(
             url,
+            max_connections=CONNECTIONS,
+            timeout=ANSWERS_WITHIN_S,
             socket_timeout=ANSWERS_WITHIN_S,
             socket_connect_timeout=ANSWERS_WITHIN_S,
             decode_responses=True,
         )
+        self._redis: Any = redis.Redis(connection_pool=pool)
         script = files("campaigns.flash_sale").joinpath("shards.lua").read_text("utf-8")
         self._script: Any = self._redis.register_script(script)
         self._maps: dict[str, int] = {}

@@ -34,7 +34,7 @@ CONFIG_TEXT = """\
 # url = "sqlite:///drainage.db"               # relative to this folder, or postgresql://user:password@host/database
 
 # [redis]
-# url = ""                                    # e.g. "redis://127.0.0.1:6379/0"; nothing needs it
+# url = ""                                    # e.g. "redis://127.0.0.1:6379/0"; for flash sales with a crowd
 
 # [relay]
 # allow = ["127.0.0.0/8"]                     # private ranges that a till may be in, e.g. also "192.168.1.0/24"
