@@ -114,7 +114,9 @@ def _choose(tx: Tx, house: House, request: Request) -> Reply:
 
 
 def _use(tx: Tx, house: House, request: Request) -> Reply:
-    _order(tx, request)
+    worth, most = _order(tx, request)["amount_fen"], request.caller.most_fen
+    if most is not None and worth > most:
+        raise Refused("reauthentication_required", 401, limit_fen=most)
     slot = _word(request.body, "slot", "")
     row = deals.use(tx, house, request.campaign, request.values["order"], slot, request.caller.name, request.now)
     return Reply(200, _order_json(tx, request, row))

@@ -42,7 +42,10 @@ _ROUTE: Final = re.compile(r"(/(<[a-z_]+>|[a-z-]+))+\Z", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """One call before its transaction: who, what, and the person as he was named."""
+    """One call before its transaction: who, what, and the person as he was named.
+
+    `bounds`: role and scope of the caller. Two tokens may bear one name: what one was answered is not the other's.
+    """
 
     runtime: Runtime
     view: CampaignView
@@ -57,6 +60,7 @@ class _Call:
     named: str = ""
     identities: tuple[people.Identity, ...] = ()
     key: str = ""
+    bounds: tuple[str | None, ...] = ()
 
 
 def route_map(routes: Any) -> Map:
@@ -171,9 +175,10 @@ def _called(
             raise Refused("invalid", 422, fields={"person": "is required"})
         body = {name: value for name, value in body.items() if name not in _NAMES_A_PERSON}
     headers = {name.lower(): value for name, value in request.headers if _KEPT_HEADERS.match(name.lower())}
-    query = dict(request.args)
+    query, who = dict(request.args), principal()
+    bounds = (who.role, who.circle, who.merchant)
     return _Call(
-        runtime, view, route, _caller(runtime), values, body, data, now, headers, query, named, identities, key
+        runtime, view, route, _caller(runtime), values, body, data, now, headers, query, named, identities, key, bounds
     )
 
 
@@ -304,7 +309,7 @@ def _scope(call: _Call) -> str:
 
 def _digest(call: _Call) -> bytes:
     person = call.named or [identity.blind.hex() for identity in call.identities]
-    said = [call.route.path, dict(call.values), call.body, person, sha256(call.data).hexdigest()]
+    said = [call.route.path, dict(call.values), call.body, person, sha256(call.data).hexdigest(), call.bounds]
     return sha256(json.dumps(said, sort_keys=True).encode()).digest()
 
 
