@@ -57,8 +57,9 @@ def revoke(tx: Tx, house: House, request: Request) -> Reply:
 
 def bind(tx: Tx, house: House, request: Request) -> Reply:
     """`POST /bindings {invitation, person…, device?}` → 201 `{"binding","state":"bound"|"review","reason"}`."""
-    invitation = invitations.by_id(tx, request.campaign.slug, _text(request, "invitation"))
+    named = _text(request, "invitation")
     device = _text(request, "device") if request.body.get("device") is not None else ""
+    invitation = invitations.by_id(tx, request.campaign.slug, named)
     bound = binding.bind(tx, house, request.campaign, invitation, request.person, device, request.now)
     return Reply(201, {"binding": bound.id, "state": bound.state, "reason": bound.reason})
 

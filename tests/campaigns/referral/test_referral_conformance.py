@@ -5,7 +5,9 @@ from campaigns.referral.kind import kind
 
 
 def invite(stage):
-    made = stage.call("POST", "/invitations", {"openid": "kit-host", "channel": "noodles-pay"}, role="manager", wants=201)
+    made = stage.call(
+        "POST", "/invitations", {"openid": "kit-host", "channel": "noodles-pay"}, role="manager", wants=201
+    )
     stage.memory["invitation"] = (made.body or {}).get("invitation", "nothing")
 
 
