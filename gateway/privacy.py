@@ -92,6 +92,10 @@ def copy_for(tx: Tx, person: str) -> dict[str, Any]:
             "SELECT id, circle, merchant, item, quantity, amount_fen, state, created_at, paid_at "
             "FROM orders WHERE person IN ({marks}) ORDER BY id"
         ),
+        "payouts": rows(
+            "SELECT id, circle, campaign, way, shown, amount_fen, state, reason, created_at, moved_at "
+            "FROM payouts WHERE person IN ({marks}) ORDER BY id"
+        ),
         "invitations": rows(
             "SELECT circle, created_at, expires_at, revoked_at FROM shares WHERE person IN ({marks}) ORDER BY id"
         ),

@@ -83,6 +83,7 @@ def test_R016_the_copy_and_the_circles_read_alike_on_both_databases(store_url):
         "coupons": 2,
         "used": 0,
         "orders": 0,
+        "payouts": 0,
         "invitations": 1,
         "given_away": 0,
     }
