@@ -44,10 +44,10 @@ def list_(desk: Desk, as_json: bool) -> None:
 @click.argument("name")
 @with_desk
 def check(desk: Desk, name: str) -> None:
-    """Run the conformance kit against an installed adapter. Exit status 1 unless all of it passes."""
+    """Run the kit against an installed adapter or kind of campaign. Exit status 1 unless all of it passes."""
     allow = load_config(desk.home.root, process_environ()).plugins.allow
     if not conform.run(conform.test_module(installed(allow), name, allow)):
-        raise Refused("not_conforming", 409, f"{name} does not hold what every adapter has to hold")
+        raise Refused("not_conforming", 409, f"{name} does not hold what its kit wants")
     click.echo(f"{name} conforms")
 
 

@@ -1,4 +1,4 @@
-"""Running the conformance kit against an installed adapter, in a process of its own."""
+"""Running the conformance kit against an installed adapter or kind of campaign, in a process of its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from gateway.catalog.registry import Registry
 from gateway.contract.errors import Refused
 
 GROUP: Final = "drainage.conformance"
-"""Entry points by which a package gives its own subclass of `adapters.conformance.AdapterConformance`, by slug."""
+"""Entry points by which a package gives its own subclass of `adapters.conformance.AdapterConformance`, or of
+`campaigns.conformance.CampaignContract`, by slug."""
 
 _BY_CLASS: Final = """\
 from importlib.metadata import entry_points
@@ -33,12 +34,13 @@ TestAdapter = conformance_of(registry.adapters[{slug!r}], registry.platforms[{sl
 
 
 def test_module(registry: Registry, slug: str, allow: tuple[str, ...]) -> str:
-    """The text of a test module for the adapter `slug`: by its own samples, or by its sandbox platform's.
+    """The text of a test module for the adapter or kind `slug`: by its own samples, or by its sandbox platform's.
 
-    Raises Refused: `not_found` for an adapter that is not installed, `no_samples` when there is nothing to try it by.
+    Raises Refused: `not_found` for one that is not installed, `no_samples` when there is nothing to try it by.
     """
-    if slug not in registry.adapters:
-        raise Refused("not_found", 404, f"no adapter {slug}; installed: {', '.join(registry.adapters)}")
+    if slug not in registry.adapters and slug not in registry.campaigns:
+        known = ", ".join([*registry.adapters, *registry.campaigns])
+        raise Refused("not_found", 404, f"no adapter or campaign kind {slug}; installed: {known}")
     if list(entry_points(group=GROUP, name=slug)):
         return _BY_CLASS.format(group=GROUP, slug=slug)
     if slug in registry.platforms:

@@ -102,7 +102,7 @@ def pay(
 def campaign(desk: Desk, campaign: str, first: str, last: str | None, drafts: tuple[Path, ...], as_json: bool) -> None:
     """Play past payments and refunds to a campaign: what it would give and cost. Sends and writes nothing."""
     if len(drafts) > MOST_DRAFTS:
-        raise Refused("too_many", 422, f"at most {MOST_DRAFTS} drafts are compared")
+        raise click.UsageError(f"at most {MOST_DRAFTS} drafts are compared")
     texts: list[str | None] = [path.read_text("utf-8", "replace") for path in drafts]
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal) as progress:

@@ -57,6 +57,10 @@ MESSAGES: Final[Mapping[str, tuple[str, str]]] = {
         "A password has at least 12 characters and is not the old one.",
         "密码至少 12 位且不能与旧密码相同。",
     ),
+    "wording": (
+        "The campaign's words pay for sharing, which WeChat forbids; `phrases` tells which, with neutral ones.",
+        "活动文字含诱导分享的说法, 详见 phrases。",
+    ),
     "wrong_merchant": ("The coupon is good at another merchant, `merchant`.", "此券不在本店使用。"),
 }
 """Code → (English, Chinese)."""
