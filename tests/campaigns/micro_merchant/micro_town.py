@@ -28,6 +28,7 @@ class Town:
         self._terms = {**TERMS, **terms}
         self._more = more
         self.world = World(root, sandbox=True, catalog=self.catalog(shared), store_url=store_url)
+        self.app = self.world.app()
         self._numbers = itertools.count(1)
 
     def catalog(self, shared="", **terms):
@@ -45,7 +46,9 @@ class Town:
         return self.world.clock
 
     def call(self, method, path, body=None, *, role="manager", key=None, **scope):
-        client = self.world.client(role, **scope)
+        # One application for all threads: building one is no business of several at a time.
+        client = self.app.test_client()
+        client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {self.world.token(role, **scope)}"
         headers = {"Idempotency-Key": key or f"key-{next(self._numbers)}"} if method == "POST" else {}
         return client.open(ROOT + path, method=method, json=body if method != "GET" else None, headers=headers)
 

@@ -113,7 +113,7 @@ def test_R102_what_an_application_cannot_say(town, body, field):
 def test_R115_neither_wechat_id_nor_bank_account_lies_open_in_the_store(town):
     town.member("wx_secret_zhou", bank_account=BANK, bank_name="户主")
     for row in town.world.all("SELECT * FROM micro_merchant_members"):
-        for name in row.keys():  # noqa: SIM118
+        for name in row.keys():
             text = str(row[name])
             assert "wx_secret_zhou" not in text
             assert BANK not in text
