@@ -1,6 +1,6 @@
 """What a wallet that sends money to customers has to hold besides, as a pytest class (R113, R114).
 
-A test class inherits `TransferKit` and fills the hooks; everything else is asked of any platform alike.
+A test class inherits `TransferConformance` and fills the hooks; everything else is asked of any platform alike.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _NO_NUMBERS: Final = ("", "../x", "a/b", "n?x=1", "号" * 6, "x" * 65, "n\n", " 
 _SETTINGS: Final = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-class TransferKit:
+class TransferConformance:
     """The tests; the hooks are told by `NotImplementedError`."""
 
     wallet: Any

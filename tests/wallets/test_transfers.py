@@ -10,7 +10,7 @@ import pytest
 from wallets.support import NONCE, NOW, OPENID, Street, tables
 
 from adapters.alipay.wallet import wallet as alipay
-from adapters.conformance.transfer_kit import TransferKit
+from adapters.conformance import TransferConformance
 from adapters.sandbox.twin import spoiled
 from adapters.wechat_v3.wallet import wallet as wechat
 from crypto import rsa
@@ -28,7 +28,7 @@ def loaded(slug, without):
     return wallet.load({name: value for name, value in table.items() if name not in without}, keys)
 
 
-class TestWechat(TransferKit):
+class TestWechat(TransferConformance):
     wallet = wechat
 
     def keys(self):
@@ -115,7 +115,7 @@ class TestWechat(TransferKit):
         assert wechat.confirm(keys, PACKAGE) == {"mchId": keys.mch_id, "appId": keys.app_id, "package": PACKAGE}
 
 
-class TestAlipay(TransferKit):
+class TestAlipay(TransferConformance):
     wallet = alipay
 
     def keys(self):

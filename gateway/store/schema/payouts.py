@@ -1,11 +1,11 @@
 """Payouts: money on its way out of the house, one row each."""
 
 TABLES = (
-    # state: held | sent | settled | failed | unknown. `way`: wechat | alipay | bank. `merchant`, `channel`: whose wallet
-    # pays, "" for the bank's. `request` is what is asked of the platform or the bank, sealed, as it will be sent each
-    # time; gone a while after the end. `shown` may be shown. `handle` is what the payee's phone needs to confirm,
-    # `detail` the platform's own last word. `asked` counts the looks at it: an outbox row with another count is an old
-    # one. `batch` names the bank file it went out in.
+    # state: held | sent | settled | failed | unknown. `way`: wechat | alipay | bank. `merchant`, `channel`: whose
+    # wallet pays, "" for the bank's. `request` is what is asked of the platform or the bank, sealed, as it will be sent
+    # each time; gone once the payout has ended. `shown` may be shown. `handle` is what the payee's phone needs to
+    # confirm, `detail` the platform's own last word. `asked` counts the looks at it: an outbox row with another count
+    # is an old one. `batch` names the bank file that it went out in.
     """CREATE TABLE payouts (
         id TEXT PRIMARY KEY,
         campaign TEXT NOT NULL,
