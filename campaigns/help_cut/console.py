@@ -25,7 +25,7 @@ def _common(house: House, campaign: CampaignView) -> dict[str, Any]:
     return {
         "campaign": campaign,
         "zone": house.catalogue().zone(None),
-        "here": _address(campaign, "/sessions"),
+        "list_address": _address(campaign, "/sessions"),
         "code_address": _address(campaign, "/shop-code"),
     }
 

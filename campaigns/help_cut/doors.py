@@ -27,6 +27,10 @@ class Closed(DrainageError):
         super().__init__(campaign.slug)
 
 
+class Lapsed(DrainageError):
+    """A form was sent by somebody who is not signed in any more."""
+
+
 def campaign_of(house: House, slug: str) -> CampaignView:
     """The campaign of that name. Raises Refused `not_found`."""
     found = next((one for one in house.campaigns(KIND) if one.slug == slug), None)
@@ -68,12 +72,12 @@ def check_browser(house: House, campaign: CampaignView, visit: Visit, *, is_dire
 
 
 def signed_in(campaign: CampaignView, visit: Visit) -> str:
-    """Who looks. Raises SignInFirst; Refused `not_found` for a form of nobody's."""
+    """Who looks. Raises SignInFirst; Lapsed for a form of nobody's."""
     if visit.person:
         return visit.person
     if visit.method == "GET":
         raise SignInFirst(campaign.circle)
-    raise Refused("not_found", 404)
+    raise Lapsed
 
 
 def own_session(tx: Tx, house: House, campaign: CampaignView, session: str, person: str) -> Row:

@@ -5,6 +5,7 @@ Every page is whole without scripts; reading one changes nothing but that an inv
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,7 @@ from campaigns.help_cut.console import CONSOLE
 from campaigns.help_cut.doors import (
     BASE,
     Closed,
+    Lapsed,
     campaign_of,
     check_browser,
     kept_mark,
@@ -22,7 +24,7 @@ from campaigns.help_cut.doors import (
 )
 from campaigns.help_cut.sessions import Named, Sent
 from gateway.contract.campaign import CampaignView
-from gateway.contract.campaign_kind import Data, GoTo, Page, Pages, Seen, Show, View, Visit
+from gateway.contract.campaign_kind import Data, GoTo, Method, Page, Pages, Seen, Show, View, Visit
 from gateway.contract.clock import from_text
 from gateway.contract.errors import Refused
 from gateway.contract.house import House
@@ -34,6 +36,7 @@ NEW_ROWS: Final = 5
 PAGE_TYPES: Final = ("wechat", "phone", "alipay", "douyin", "member")
 """The kinds of account that a buyer can type. An openid is not one: nobody knows his friend's."""
 
+_PLACE: Final = re.compile("<([a-z]+)>")
 _TOLD: Final = frozenset(
     {
         "too_late", "session_over", "bad_state", "not_live", "sold_out", "limit", "budget", "not_for_sale", "all_held",
@@ -43,16 +46,21 @@ _TOLD: Final = frozenset(
 """Refusals that a page says in words; whatever else is refused is the host's to answer."""
 
 
-def _guarded(view: View) -> View:
-    """A page that tells instead of showing itself where it stays shut inside WeChat (R149)."""
+def _page(path: str, view: View, methods: tuple[Method, ...] = ("GET",)) -> Page:
+    """A page that tells instead of showing itself where it stays shut inside WeChat (R149).
+
+    A form of one whose sign-in has run out leads back to its page, which asks him to sign in.
+    """
 
     def look(house: House, visit: Visit) -> Seen:
         try:
             return view(house, visit)
         except Closed as closed:
             return Show("help_cut/in_shop.html", _common(house, closed.campaign))
+        except Lapsed:
+            return GoTo(_PLACE.sub(lambda place: visit.values[place[1]], path))
 
-    return look
+    return Page(path, look, methods)
 
 
 def _common(house: House, campaign: CampaignView) -> dict[str, Any]:
@@ -396,19 +404,19 @@ def _entry(campaign: CampaignView) -> str | None:
     return f"{BASE}/{campaign.slug}" if campaign.state == "live" else None
 
 
-_BOTH: Final = ("GET", "POST")
+_BOTH: Final[tuple[Method, ...]] = ("GET", "POST")
 PAGES: Final = Pages(
     title="助力砍价",
     folder=Path(__file__).parent,
     customer=(
-        Page(f"{BASE}/<campaign>", _guarded(begin), _BOTH),
-        Page(f"{BASE}/s/<session>", _guarded(board), _BOTH),
-        Page(f"{BASE}/s/<session>/now", _guarded(board_now)),
-        Page(f"{BASE}/s/<session>/i/<invitation>", _guarded(hand_on)),
-        Page(f"{BASE}/s/<session>/i/<invitation>/code", _guarded(hand_on_code)),
-        Page(f"{BASE}/s/<session>/fair", fair),
-        Page("/h/<token>", _guarded(help_page), _BOTH),
-        Page("/h/<token>/now", _guarded(help_now)),
+        _page(f"{BASE}/<campaign>", begin, _BOTH),
+        _page(f"{BASE}/s/<session>", board, _BOTH),
+        _page(f"{BASE}/s/<session>/now", board_now),
+        _page(f"{BASE}/s/<session>/i/<invitation>", hand_on),
+        _page(f"{BASE}/s/<session>/i/<invitation>/code", hand_on_code),
+        _page(f"{BASE}/s/<session>/fair", fair),
+        _page("/h/<token>", help_page, _BOTH),
+        _page("/h/<token>/now", help_now),
     ),
     console=CONSOLE,
     entry=_entry,
