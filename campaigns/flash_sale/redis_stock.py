@@ -41,6 +41,9 @@ CONNECTIONS: Final = 32
 GRACE: Final = timedelta(minutes=1)
 """How long a deduction may be on its way from the gate to the store before it counts as lost."""
 
+LASTS: Final = timedelta(days=8)
+"""So long after the worker's last look, once a minute while a sale is live or paused, its keys are gone."""
+
 PAGE: Final = 500
 _NAMES: Final = ("map", "left", "people", "taken", "requests", "journal")
 
@@ -223,8 +226,7 @@ class RedisStock:
                 self._redis.expire(key, 600)
             done = bool(self._script(keys=[*keys, *aside], args=args))
             if done:
-                for key in keys[2:5]:
-                    self._redis.persist(key)
+                self._last(campaign)
             return done
 
         done = self._guarded(publish)
@@ -238,6 +240,7 @@ class RedisStock:
         """
         keys = _keys(campaign)
         before = _ms(now - GRACE)
+        self._guarded(lambda: self._last(campaign))
         page = self._guarded(lambda: self._redis.xrange(keys[5], count=most))
         due = [(id_, entry["reservation"]) for id_, entry in page if int(entry["at"]) <= before]
         if not due:
@@ -270,9 +273,10 @@ class RedisStock:
         found = self._guarded(lambda: self._redis.hgetall(_keys(campaign)[1]))
         return {int(number): int(left) for number, left in found.items()} or None
 
-    def forget(self, campaign: str) -> None:
-        """A sale that is over leaves nothing in Redis. Raises Refused 503."""
-        self._guarded(lambda: self._redis.delete(*_keys(campaign)))
+    def _last(self, campaign: str) -> None:
+        """From now on the gate's content lasts for as long as a sale may rest; one that is over leaves nothing."""
+        for key in _keys(campaign):
+            self._redis.expire(key, LASTS)
 
     def _guarded(self, work: Callable[[], T]) -> T:
         try:

@@ -292,3 +292,11 @@ def test_no_name_of_a_person_but_the_house_s_own_lies_in_redis(house, client):
     values = [client.hgetall(key) for key in client.keys("*taken*") + client.keys("*people*")]
     assert all("p_1" in str(value) for value in values)
     assert all(key.startswith("drainage:flash_sale:{rush}:") for key in client.keys("*"))
+
+
+def test_a_sale_that_nobody_looks_after_any_more_leaves_nothing_in_redis(house, client):
+    buy(house, view(), wish(), NOW)
+    kind.deeds[RECONCILE](house, view(), {}, NOW)
+    keys = client.keys("*")
+    assert len(keys) == 6
+    assert all(7 * 86_400 < client.ttl(key) <= 8 * 86_400 for key in keys)
