@@ -8,6 +8,7 @@ from typing import Any
 from flask import Blueprint, g, render_template
 from werkzeug.wrappers import Response
 
+from gateway.catalog.directory import Directory
 from gateway.contract.campaign import CampaignView
 from gateway.contract.campaign_kind import CampaignKind, Page, Pages, SignInFirst
 from gateway.contract.store import Tx
@@ -59,14 +60,15 @@ def _list(runtime: Runtime) -> Callable[[], str]:
     def show() -> str:
         """What is on for whoever looks: of the circle he signed in for, else of all."""
         who = customer.signed_in(g.now)
-        found = runtime.store.read(lambda tx: _open(tx, runtime, who.circle if who is not None else None))
+        directory = runtime.directory()
+        circle = who.circle if who is not None else None
+        found = runtime.store.read(lambda tx: _open(tx, runtime, directory, circle))
         return render_template("campaigns.html", campaigns=found, mount=f"{PHONE}{g.guest}" if g.get("guest") else "")
 
     return show
 
 
-def _open(tx: Tx, runtime: Runtime, circle: str | None) -> list[dict[str, Any]]:
-    directory = runtime.directory()
+def _open(tx: Tx, runtime: Runtime, directory: Directory, circle: str | None) -> list[dict[str, Any]]:
     circles = [circle] if circle else sorted(directory.catalog.circles)
     found = []
     for slug in circles:
