@@ -185,8 +185,7 @@ def _beside_the_catalogue(
         yield _path("campaign", campaign.slug, "budget_fen"), f"is less than what going live needs: {needed}"
     if campaign.state != "draft" and wording.rule_of(catalog, campaign) == "strict":
         for one in wording.findings_of(catalog, campaign):
-            words = f"pays for sharing with {one.phrase!r}, which WeChat forbids; say {one.neutral!r} or set `wording`"
-            yield ".".join((toml_path("campaign", campaign.slug), one.key)), words
+            yield ".".join((toml_path("campaign", campaign.slug), one.key)), wording.fault_words(one)
 
 
 def _webhooks(catalog: Catalog, look: _Look, surroundings: Surroundings) -> Iterator[Fault]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from crypto.errors import CryptoError
 from crypto.vault import Vault
-from gateway.catalog import campaign_states
+from gateway.catalog import campaign_states, wording
 from gateway.catalog.encoding import decode, encode, owner_of, to_json
 from gateway.catalog.plan import Change
 from gateway.catalog.specs import KINDS, Campaign, Catalog, Item, Spec
@@ -150,7 +150,14 @@ def _put_stock(tx: Tx, change: Change) -> None:
 def _put_campaign(tx: Tx, change: Change, now: datetime) -> None:
     before = change.before if isinstance(change.before, Campaign) else None
     after = change.after if isinstance(change.after, Campaign) else None
+    if before is not None and after is not None and campaign_states.standing(tx, before).state in _WATCHED:
+        circle = tx.one("SELECT spec FROM catalog WHERE kind = 'circle' AND slug = :slug", {"slug": after.circle})
+        wording.refuse_edit(before, after, json.loads(circle["spec"]).get("wording") if circle is not None else None)
     campaign_states.put(tx, before, after, now)
+
+
+_WATCHED: Final = frozenset({"scheduled", "live", "paused"})
+"""In these states an edit is held against the rule on words, as the way there was."""
 
 
 def _shown(spec: Spec | None, vault: Vault) -> Shown:

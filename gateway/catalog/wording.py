@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import get_args
 
 from gateway.catalog.specs import Campaign, Catalog, Wording
-from gateway.contract.errors import Refused
+from gateway.contract.errors import BadConfig, Refused
 from gateway.inducement import Finding, findings, texts_in
 
 
@@ -44,3 +44,21 @@ def refuse(catalog: Catalog, campaign: Campaign) -> None:
     if found:
         phrases = [{"key": one.key, "phrase": one.phrase, "neutral": one.neutral} for one in found]
         raise Refused("wording", 409, phrases=phrases)
+
+
+def refuse_edit(before: Campaign, after: Campaign, circles: str | None) -> None:
+    """An edit of a campaign that is live: raises BadConfig for phrases that were not there before, where it is strict.
+
+    `circles` is its circle's switch. Names of items are not looked at here: the console shows them.
+    """
+    if (after.wording or circles or "strict") != "strict":
+        return
+    known = {one.phrase for one in findings(dict(texts_in(before.settings)))}
+    fresh = [one for one in findings(dict(texts_in(after.settings))) if one.phrase not in known]
+    if fresh:
+        raise BadConfig([(f"campaign.{after.slug}.{one.key}", fault_words(one)) for one in fresh])
+
+
+def fault_words(one: Finding) -> str:
+    """What an apply says of a phrase."""
+    return f"pays for sharing with {one.phrase!r}, which WeChat forbids; say {one.neutral!r} or set `wording`"
