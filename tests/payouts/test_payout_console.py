@@ -18,7 +18,7 @@ from gateway.contract.payout import Payee
 from gateway.doctor import examine
 from gateway.ledger import book
 from tests.support.browsing import Browser, pages_of
-from tests.support.world import World
+from tests.support.world import PASSWORD, World
 
 BANK = Payee(bank_account="6222021234564242", name="=陈")
 
@@ -105,6 +105,28 @@ def test_R115_the_second_pair_of_eyes(world, app):
     stranger = enter(app, "hillside")
     token = stranger.get("/admin/payouts").form("/admin/payouts/bank-file")["hidden"]
     assert stranger.post(path, token).status == 404
+
+
+def test_R205_a_large_sum_wants_the_password(world, app):
+    limit = world.runtime.config.security.reauth_above_fen
+    payout = owe(world, limit + 1, begun_by="小周", second_approval=True)
+    world.clock.move(minutes=1)
+    browser = enter(app, "operator")
+    world.clock.move(minutes=6)
+    path = f"/admin/payouts/{payout}/approve"
+    page = browser.get(f"/admin/payouts/{payout}")
+    assert "你的密码" in page.text
+    for password in ("", "wrong", "x" * 5000):
+        answer = browser.send(page, path, path, password=password)
+        assert answer.status == 401, password[:9]
+        assert world.one("SELECT approved_by FROM payouts")["approved_by"] == ""
+    assert browser.send(page, path, path, password=PASSWORD).status == 303
+    assert world.one("SELECT approved_by FROM payouts")["approved_by"] == "operator"
+    small = owe(world, limit, key="k2", begun_by="小周", second_approval=True)
+    world.clock.move(minutes=6)
+    page = browser.get(f"/admin/payouts/{small}")
+    assert "你的密码" not in page.text
+    assert browser.send(page, f"/admin/payouts/{small}/approve", f"/admin/payouts/{small}/approve").status == 303
 
 
 def upload(browser, text):

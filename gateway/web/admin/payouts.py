@@ -16,6 +16,7 @@ from gateway.runtime import Runtime
 from gateway.web.admin.addresses import paging
 from gateway.web.admin.door import Answer, Room
 from gateway.web.admin.periods import zone_of
+from gateway.web.pages.browser import address
 from gateway.web.pages.roles import guest
 
 _PAGE: Final = 50
@@ -23,6 +24,7 @@ _BATCHES: Final = 10
 _STATES: Final = ("held", "sent", "unknown", "settled", "failed")
 _BATCH: Final = re.compile(r"bf_[0-9a-f]{32}\Z")
 _SHOWN_FAULTS: Final = 20
+_LONGEST_PASSWORD: Final = 1024
 
 
 class PayoutPages:
@@ -40,13 +42,18 @@ class PayoutPages:
         return self._one(who, payout, "")
 
     def approve(self, who: Principal, payout: str) -> Answer:
-        """The second pair of eyes."""
+        """The second pair of eyes; above the limit, with the password given just now (R205)."""
         runtime, now = self._runtime, g.now
-        self._find(who, payout)
+        row = self._find(who, payout)
+        password = request.form.get("password", "")[:_LONGEST_PASSWORD]
         try:
+            if self._wants_password(who, row):
+                if not password:
+                    return self._one(who, payout, "password"), 401
+                runtime.accounts.reauthenticate(who, who.name, password, address(runtime), now)
             runtime.store.write(lambda tx: runtime.paying_out.approve_payout(tx, payout, who.name, now))
         except Refused as refused:
-            if refused.code not in {"same_person", "not_waiting"}:
+            if refused.code not in {"same_person", "not_waiting", "unauthorized"}:
                 raise
             return self._one(who, payout, refused.code), refused.status
         flash(_("已复核，付款会马上发出。"))
@@ -130,8 +137,13 @@ class PayoutPages:
             one={**_shown(row), "begun_by": row["begun_by"], "approved_by": row["approved_by"]},
             may_approve=row["state"] == "held" and row["reason"] == rows.WAITING and row["begun_by"] != who.name,
             refused=refused,
+            wants_password=self._wants_password(who, row),
             zone=zone_of(who, self._runtime.directory()),
         )
+
+    def _wants_password(self, who: Principal, row: Row) -> bool:
+        most = self._runtime.accounts.most_without_password(who, g.now)
+        return most is not None and row["amount_fen"] > most
 
     def _find(self, who: Principal, payout: str) -> Row:
         row = self._runtime.store.read(lambda tx: rows.payout(tx, payout)) if rows.is_payout(payout) else None
