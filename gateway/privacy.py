@@ -6,6 +6,7 @@ person id that leads to nobody.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -17,6 +18,8 @@ from gateway.contract.store import Store, Tx
 from gateway.people import Person, in_group, look_up
 
 _BATCH: Final = 500
+Copying = Callable[[Tx, Sequence[str]], Mapping[str, Any]]
+Forgetting = Callable[[Tx, Sequence[str], datetime], int]
 
 
 def known_about(tx: Tx, person: str) -> dict[str, Any]:
@@ -51,10 +54,11 @@ def known_about(tx: Tx, person: str) -> dict[str, Any]:
     }
 
 
-def copy_for(tx: Tx, person: str) -> dict[str, Any]:
+def copy_for(tx: Tx, person: str, also: Copying = lambda _tx, _persons: {}) -> dict[str, Any]:
     """All that is kept of a person, for himself: readable, complete, and with nobody else in it.
 
-    Who brought him is `a shop` with its name or `a friend` without one. Raises Refused `not_found`.
+    Who brought him is `a shop` with its name or `a friend` without one; `also` adds what campaigns keep.
+    Raises Refused `not_found`.
     """
     who = _known(tx, person)
     marks, params = in_group(who)
@@ -102,6 +106,7 @@ def copy_for(tx: Tx, person: str) -> dict[str, Any]:
         "given_away": rows(
             "SELECT circle, state, made_at, expires_at, closed_at FROM handovers WHERE giver IN ({marks}) ORDER BY id"
         ),
+        **also(tx, who.group),
     }
 
 
@@ -113,8 +118,12 @@ def circles_of(tx: Tx, person: Person) -> list[str]:
     return [str(row["circle"]) for row in tx.all(f"SELECT circle FROM ({union}) known ORDER BY circle", params)]
 
 
-def forget(store: Store, person: str, by: str, now: datetime) -> dict[str, int]:
+def forget(
+    store: Store, person: str, by: str, now: datetime, also: Forgetting = lambda _tx, _persons, _now: 0
+) -> dict[str, int]:
     """Erase a person; how many identities, stored requests and open links went. Raises Refused `not_found`.
+
+    `also` erases what campaigns keep of him, in the same transaction as his identities.
 
     Stored requests go in batches of their own, so that a long history holds nobody up; the identities go last, so
     that a run which is cut off can be run again.
@@ -141,6 +150,7 @@ def forget(store: Store, person: str, by: str, now: datetime) -> dict[str, int]:
             f"UPDATE shares SET revoked_at = :now WHERE person IN ({marks}) AND revoked_at IS NULL",
             {**params, "now": to_text(now)},
         )
+        also(tx, again.group, now)
         identities = tx.run(f"DELETE FROM identities WHERE person IN ({marks})", params)
         tx.run(f"UPDATE persons SET forgotten_at = :now WHERE id IN ({marks})", {**params, "now": to_text(now)})
         audit.record(tx, now, by, "person.forget", again.id, after={"identities": identities, "links": closed})

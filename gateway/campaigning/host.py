@@ -32,7 +32,7 @@ from gateway.contract.campaign import (
     State,
     Verdict,
 )
-from gateway.contract.campaign_kind import CampaignKind
+from gateway.contract.campaign_kind import CampaignKind, KeepsPeople
 from gateway.contract.clock import Clock
 from gateway.contract.errors import BadConfig, Refused, StoreTrouble
 from gateway.contract.house import House
@@ -218,6 +218,22 @@ class CampaignHost:
             incidents.raise_(tx, self.house.ids, now, "campaign_underfunded", view.slug, str(needed))
             return 0
         return 1
+
+    # -- a person's own (R016) --------------------------------------------------------------------------------------
+
+    def copy_for(self, tx: Tx, persons: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+        """What the modules keep of one human, for himself, by table."""
+        kept: dict[str, list[dict[str, Any]]] = {}
+        for slug, kind in self._registry.campaigns.items():
+            if isinstance(kind, KeepsPeople):
+                for table, rows in kind.copy_for(tx, self.house, persons).items():
+                    kept[f"{slug}.{table}"] = [dict(row) for row in rows]
+        return kept
+
+    def forget(self, tx: Tx, persons: Sequence[str], now: datetime) -> int:
+        """Have the modules erase what names him; how many rows."""
+        kinds = self._registry.campaigns.values()
+        return sum(kind.forget(tx, self.house, persons, now) for kind in kinds if isinstance(kind, KeepsPeople))
 
     # -- doing ------------------------------------------------------------------------------------------------------
 

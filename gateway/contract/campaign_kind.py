@@ -287,3 +287,17 @@ class Rehearsable(Protocol):
 
         They are put as they are into the empty tables of a store that is thrown away.
         """
+
+
+@runtime_checkable
+class KeepsPeople(Protocol):
+    """A kind whose tables hold more of a person than his id: what he typed, his browsers, his films (R016).
+
+    Beside `CampaignKind`; a kind without it keeps nothing but ids and figures.
+    """
+
+    def copy_for(self, tx: Tx, house: House, persons: Sequence[str]) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        """All that is kept of one human under these ids, for himself: table by table, with nobody else in it."""
+
+    def forget(self, tx: Tx, house: House, persons: Sequence[str], now: datetime) -> int:
+        """Erase what names him; how many rows. Figures of money stay, under ids that lead to nobody."""

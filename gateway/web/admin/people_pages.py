@@ -168,7 +168,7 @@ class PeoplePages:
         wanted = found.person.id[-4:].upper()
         if not hmac.compare_digest(typed.encode("utf-8", "replace"), wanted.encode()):
             return self._page(who, found, {"typed": _("请填写 %(n)s 来确认", n=wanted)}), 422
-        gone = privacy.forget(self._runtime.store, found.person.id, who.name, g.now)
+        gone = privacy.forget(self._runtime.store, found.person.id, who.name, g.now, self._runtime.campaigns.forget)
         flash(
             _(
                 "已删除：%(n)s 个付款标识、%(m)s 条原文。金额记录保留，但不再指向任何人。",

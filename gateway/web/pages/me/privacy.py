@@ -53,7 +53,10 @@ class PrivacyPages:
         here, directory = visitor(self._runtime), self._runtime.directory()
 
         def read(tx: Tx) -> dict[str, Any]:
-            return {"kept": privacy.copy_for(tx, here.who.id), "circles": self._circles(tx, directory, here)}
+            return {
+                "kept": privacy.copy_for(tx, here.who.id, self._runtime.campaigns.copy_for),
+                "circles": self._circles(tx, directory, here),
+            }
 
         return self._page("me/privacy.html", here, directory, **self._runtime.store.read(read))
 
@@ -69,13 +72,13 @@ class PrivacyPages:
     def export(self) -> str:
         """All that is kept, to read on the spot: embedded browsers may not save files."""
         here, directory = visitor(self._runtime), self._runtime.directory()
-        kept = self._runtime.store.read(lambda tx: privacy.copy_for(tx, here.who.id))
+        kept = self._runtime.store.read(lambda tx: privacy.copy_for(tx, here.who.id, self._runtime.campaigns.copy_for))
         return self._page("me/export.html", here, directory, kept=kept, named=_Named(directory))
 
     def export_file(self) -> Response:
         """The same as a file for programs."""
         here = visitor(self._runtime)
-        kept = self._runtime.store.read(lambda tx: privacy.copy_for(tx, here.who.id))
+        kept = self._runtime.store.read(lambda tx: privacy.copy_for(tx, here.who.id, self._runtime.campaigns.copy_for))
         answer = Response(json.dumps(kept, ensure_ascii=False, indent=2) + "\n", mimetype="application/json")
         answer.headers["Content-Disposition"] = 'attachment; filename="my-data.json"'
         return answer
@@ -87,7 +90,7 @@ class PrivacyPages:
         faults = {}
         if request.method == "POST":
             if request.form.get("confirm", "").strip().casefold() == word.casefold():
-                privacy.forget(self._runtime.store, here.who.id, "customer", g.now)
+                privacy.forget(self._runtime.store, here.who.id, "customer", g.now, self._runtime.campaigns.forget)
                 customer.leave()
                 browser.forget_links()
                 return redirect(url_for(".deleted"), 303)
