@@ -232,5 +232,5 @@ def test_the_doctors_findings_stand():
 def test_the_homes_files_stand():
     told = set(first_words(section(OPERATING, "## The home")))
     files = {"config.toml", "secret.key", "drainage.db", "spool.bin", "catalog.cache"}
-    assert told == files | {"sandbox/", "exports/", "run/"}
+    assert told == files | {"sandbox/", "exports/", "campaigns/", "run/"}
     assert (DOCS / "operating.md").exists()
