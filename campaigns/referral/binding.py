@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -213,3 +213,22 @@ def move(tx: Tx, row: Row, to: ReferralState, reason: str, now: datetime, **colu
 
 def _blind(house: House, device: str) -> bytes:
     return house.blind(device, "referral/device")
+
+
+def copy_for(tx: Tx, persons: tuple[str, ...]) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+    """For a person's copy of what is kept: his browsers, by campaign and the time they were first seen."""
+    names, params = marks("p", persons or ("",))
+    rows = tx.all(
+        f"SELECT campaign, seen_at FROM referral_devices WHERE person IN ({names}) ORDER BY campaign, seen_at", params
+    )
+    return {"referral_devices": [{"campaign": row["campaign"], "seen_at": row["seen_at"]} for row in rows]}
+
+
+def forget(tx: Tx, persons: tuple[str, ...], now: datetime) -> int:
+    """Nothing is left of his browsers; his invitations bind nobody any more; how many rows."""
+    names, params = marks("p", persons or ("",))
+    gone = tx.run(f"DELETE FROM referral_devices WHERE person IN ({names})", params)
+    return gone + tx.run(
+        f"UPDATE referral_invitations SET revoked_at = :now WHERE person IN ({names}) AND revoked_at IS NULL",
+        {**params, "now": to_text(now)},
+    )

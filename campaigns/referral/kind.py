@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from campaigns.referral import api, pages, rewarding, settings, tables
+from campaigns.referral import api, binding, pages, rewarding, settings, tables
 from gateway.contract.campaign import CampaignView, CoreEvent, PaymentReceived, RefundReceived, Verdict
 from gateway.contract.campaign_kind import Deed, Pages, Route, Sweep
 from gateway.contract.house import Catalogue, House
@@ -49,6 +49,16 @@ class ReferralKind:
         if isinstance(event, RefundReceived):
             return rewarding.on_refund(tx, house, campaign, event, now)
         return None
+
+    def copy_for(self, tx: Tx, house: House, persons: Sequence[str]) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        """When each of his browsers was first seen; what names them is a hash that tells nobody anything."""
+        del house
+        return binding.copy_for(tx, tuple(persons))
+
+    def forget(self, tx: Tx, house: House, persons: Sequence[str], now: datetime) -> int:
+        """His browsers are forgotten, and his invitations end; how many rows."""
+        del house
+        return binding.forget(tx, tuple(persons), now)
 
     def counts(self, tx: Tx, campaign: CampaignView) -> Mapping[str, int]:
         """How many invitations, and friends in each state."""

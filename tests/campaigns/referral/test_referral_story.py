@@ -359,3 +359,18 @@ def test_R072_a_manager_sees_friends_who_paid_at_his_own_shop_alone(make_hands):
     by_person = f"/referrals?person={hands.person_of('T1')}"
     (foreign,) = hands.call("GET", by_person, role="manager", merchant="noodles").body["items"]
     assert [link["url"] for link in foreign["links"]] == [None, None]
+
+
+def test_R016_a_persons_copy_and_his_forgetting(make_hands, database):
+    from campaigns.referral.kind import kind
+
+    hands = make_hands(None, database)
+    made = hands.invite()
+    hands.bind(made["invitation"], "friend", device="phone-1")
+    (row,) = hands.all("SELECT * FROM referral_bindings")
+    persons, house = (row["referrer"], row["referred"]), hands.runtime.campaigns.house
+    copy = hands.store.read(lambda tx: kind.copy_for(tx, house, persons))
+    assert copy == {"referral_devices": [{"campaign": "trial", "seen_at": "2026-11-22T04:05:06.000Z"}]}
+    assert hands.store.write(lambda tx: kind.forget(tx, house, persons, hands.now)) == 2
+    assert hands.all("SELECT device FROM referral_devices") == []
+    assert hands.bind(made["invitation"], "other", wants=409)["code"] == "expired"
