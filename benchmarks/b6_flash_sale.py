@@ -3,7 +3,7 @@
 Ours does the whole deduction: time, per-person limit, shard, journal; in the store the reservation with its request
 id too. The peers do less: `update` is one conditional UPDATE and one line of a journal in a transaction of its own,
 `select` the usual SELECT, then UPDATE to what was read less one (each statement by itself), `decr` a single key's
-DECR, `bare` a Lua script that looks and takes, no more.All sides of one store run through the same client library,
+DECR, `bare` a Lua script that looks and takes, no more. All sides of one store run through the same client library,
 over as many connections and threads, in one process; but `update in turn`, which is kinder to itself than a web
 application can be: one connection behind one lock, instead of a connection a buyer and SQLite's own waiting. What was
 sold is counted afterwards. SQLite syncs each commit; PostgreSQL runs without fsync on all its sides, as the tests'

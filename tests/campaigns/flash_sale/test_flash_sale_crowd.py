@@ -34,8 +34,10 @@ def process(url, gate_url, name, buyers):
 
 
 def read(one):
-    told, _ = one.communicate(timeout=100)
-    assert one.returncode == 0
+    # Not by `communicate`: it would lose what an earlier `readline` has read ahead.
+    told = one.stdout.read()
+    one.stdout.close()
+    assert one.wait(timeout=100) == 0
     return told.split("\n")[:-1]
 
 
@@ -51,7 +53,9 @@ def test_R177_a_process_killed_in_the_middle_costs_nobody_a_unit(sale_url, sale_
     dying = process(sale_url, gate_url, "a", 80)
     answered = [dying.stdout.readline().strip() for _ in range(15)]
     dying.kill()
-    answered += [line for line in dying.communicate()[0].split("\n") if line]
+    answered += [line for line in dying.stdout.read().split("\n") if line]
+    dying.stdout.close()
+    dying.wait()
     promised = {line.split()[1] for line in answered if line.startswith("R ")}
     assert len(promised) >= 15
 
