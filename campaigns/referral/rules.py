@@ -61,8 +61,12 @@ def binding(terms: Terms, scan: Scan) -> Binding:
 
 
 def qualifies(terms: Terms, state: ReferralState, bound_at: datetime, paid_at: datetime, left_fen: int) -> bool:
-    """Whether a payment of the friend is the one that counts: after the binding, and enough (R190)."""
-    return state == "bound" and paid_at > bound_at and still_counts(terms, left_fen)
+    """Whether a payment of the friend is the one that counts: after the binding, and enough (R190).
+
+    Platforms tell a payment's time in whole seconds (`success_time`, `gmt_payment`): one of the second in which the
+    friend was bound was made after it, since the binding found him without any.
+    """
+    return state == "bound" and paid_at >= bound_at.replace(microsecond=0) and still_counts(terms, left_fen)
 
 
 def still_counts(terms: Terms, left_fen: int) -> bool:

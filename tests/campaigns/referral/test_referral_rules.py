@@ -42,7 +42,8 @@ def test_R193_existing_customers_count_where_the_campaign_says_so():
     [
         ("bound", timedelta(seconds=1), 1000, True),
         ("bound", timedelta(seconds=1), 999, False),
-        ("bound", timedelta(0), 1000, False),
+        ("bound", timedelta(0), 1000, True),
+        ("bound", -timedelta(seconds=1), 1000, False),
         ("bound", -timedelta(days=1), 1000, False),
         ("review", timedelta(seconds=1), 1000, False),
         ("scanned", timedelta(seconds=1), 1000, False),
@@ -52,6 +53,12 @@ def test_R193_existing_customers_count_where_the_campaign_says_so():
 )
 def test_R190_which_payment_qualifies(state, after, left, counts):
     assert qualifies(TERMS, state, NOW, NOW + after, left) is counts
+
+
+def test_R190_a_payment_told_in_whole_seconds_counts_in_the_second_of_the_binding():
+    bound = NOW + timedelta(milliseconds=700)
+    assert qualifies(TERMS, "bound", bound, NOW, 1000)
+    assert not qualifies(TERMS, "bound", bound, NOW - timedelta(seconds=1), 1000)
 
 
 def test_R190_a_payment_that_was_given_back_never_qualifies():
