@@ -2,10 +2,10 @@
 
 import io
 import re
+import runpy
 from pathlib import Path
 
 import pytest
-from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po
 
@@ -13,9 +13,8 @@ import gateway
 from tests.support.browsing import Browser
 
 ROOT = Path(gateway.__file__).parent
-CATALOGUES = sorted(ROOT.glob("translations/*/en/LC_MESSAGES/messages.po"))
-METHODS = [("templates/**.html", "jinja2"), ("**.py", "python")]
-KEYWORDS = {"_": None, "gettext": None, "pgettext": ((1, "c"), 2)}
+WORDS = runpy.run_path(str(ROOT.parent / "tools" / "words"))
+CATALOGUES = WORDS["catalogues"]()
 HAN = re.compile(r"[\u4e00-\u9fff]")
 
 
@@ -25,20 +24,66 @@ def catalogue(path):
 
 
 def entries():
-    return [entry for path in CATALOGUES for entry in catalogue(path) if entry.id]
+    return [entry for path in CATALOGUES.values() for entry in catalogue(path) if entry.id]
 
 
-def used():
-    return {
-        (context, text)
-        for _, _, text, _, context in extract_from_dir(str(ROOT / "web"), method_map=METHODS, keywords=KEYWORDS)
-    }
+def faults(used, written, *, whole=True):
+    """The tool's word on texts that are said in these rooms and stand in these catalogues."""
+    said = {(None, text): dict.fromkeys(rooms, "a file") for text, rooms in used.items()}
+    found = WORDS["faults"](said, {(None, text): list(homes) for text, homes in written.items()}, whole=whole)
+    return [line.partition(":")[0] for line in found]
 
 
-def test_R077_every_text_is_translated_once_and_no_translation_is_left_over():
-    written = [(entry.context, entry.id) for entry in entries()]
-    assert sorted(written, key=str) == sorted(used(), key=str)
+def test_R077_every_text_is_translated_once_where_it_belongs_and_no_translation_is_left_over():
+    assert WORDS["faults"](WORDS["used"](), WORDS["written"](), whole=WORDS["is_whole"]()) == []
     assert [entry.id for entry in entries() if not entry.string or entry.fuzzy] == []
+
+
+def test_R245_texts_of_the_campaigns_are_looked_at():
+    rooms = set().union(*WORDS["used"]().values())
+    kinds = {
+        f"campaign {folder.name}" for folder in (ROOT.parent / "campaigns").glob("*") if (folder / "kind.py").exists()
+    }
+    assert {"gateway", *kinds} == rooms
+
+
+A, B = "campaign one", "campaign other"
+
+
+@pytest.mark.parametrize(
+    ("rooms", "homes", "fault"),
+    [
+        (["gateway"], ["core"], None),
+        (["gateway", A, B], ["admin"], None),
+        (["gateway", A], ["campaigns"], None),
+        ([A, B], ["campaigns"], None),
+        ([A], [A], None),
+        (["gateway"], [], "missing, in a file"),
+        ([A], [], "missing, in a file"),
+        ([], ["core"], "not used, in core"),
+        ([], [A], f"not used, in {A}"),
+        ([], ["campaigns"], "not used, in campaigns"),
+        ([A], [A, "core"], f"twice, in {A} and core"),
+        ([A, B], [A, B], f"twice, in {A} and {B}"),
+        (["gateway"], [A], f"in {A}, said by gateway"),
+        (["gateway", A], [A], f"in {A}, said by {A} and gateway"),
+        ([A, B], [A], f"in {A}, said by {A} and {B}"),
+        ([A, B], ["core"], f"in core, said by {A} and {B}"),
+        ([A], [B], f"in {B}, said by {A}"),
+        ([A], ["campaigns"], f"in campaigns, said by {A}"),
+        ([A], ["core"], f"in core, said by {A}"),
+    ],
+)
+def test_R245_a_text_stands_where_taking_out_a_campaign_leaves_it(rooms, homes, fault):
+    """What two campaigns say is the gateway's to keep: without the one, the other still has its English."""
+    assert faults({"词": rooms} if rooms else {}, {"词": homes} if homes else {}) == ([fault] if fault else [])
+
+
+@pytest.mark.parametrize("rooms", [[], [A]])
+def test_R245_where_a_campaign_was_taken_out_what_it_shared_may_be_left_over(rooms):
+    used = {"词": rooms} if rooms else {}
+    assert faults(used, {"词": ["campaigns"]}, whole=False) == []
+    assert faults(used, {"词": ["core"]}, whole=False) != []
 
 
 def test_R077_translations_keep_their_places_and_are_english():
@@ -49,7 +94,7 @@ def test_R077_translations_keep_their_places_and_are_english():
         assert not HAN.search(entry.string), entry.id
 
 
-@pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.parts[-4])
+@pytest.mark.parametrize("path", CATALOGUES.values(), ids=CATALOGUES)
 def test_R077_the_compiled_catalogue_is_fresh(path):
     made = io.BytesIO()
     write_mo(made, catalogue(path))
@@ -60,11 +105,18 @@ def test_R077_the_compiled_catalogue_is_fresh(path):
     assert kept == fresh, "run: .venv/bin/python tools/words"
 
 
+def nested(deep):
+    """What stands between brackets, with brackets in it `deep` levels down."""
+    return r"[^()]*" if not deep else rf"(?:[^()]|\({nested(deep - 1)}\))*"
+
+
 def test_R077_templates_hold_no_text_of_their_own():
     """What is Chinese in a template stands in a translated text, or names a language in itself."""
-    for path in (ROOT / "web" / "templates").rglob("*.html"):
-        bare = re.sub(r"p?gettext\([^)]*\)|_\((?:[^()]|\([^()]*\))*\)", "", path.read_text("utf-8"))
-        assert HAN.findall(bare.replace(">中文<", "")) == [], path.name
+    ours = (ROOT / "web" / "templates").rglob("*.html")
+    theirs = (ROOT.parent / "campaigns").glob("*/templates/**/*.html")
+    for path in (*ours, *theirs):
+        bare = re.sub(rf"\b(?:p?gettext|_)\({nested(4)}\)", "", path.read_text("utf-8"))
+        assert HAN.findall(bare.replace(">中文<", "")) == [], str(path)
 
 
 @pytest.mark.parametrize(
