@@ -305,7 +305,9 @@ def test_R220_R221_R223_R227_R230_a_deal_is_bought_booked_used_and_filmed(outsid
 
 @of_kind("data_hub")
 def test_R210_R212_R213_R215_a_record_is_kept_once_and_given_to_whom_it_was_granted(outsider):
-    token = outsider.world.runtime.accounts.create_token("hub", "operator", None, None, outsider.world.clock(), "tests")
+    token = outsider.world.runtime.accounts.create_token(
+        "hub", "operator", None, None, outsider.world.clock(), "tests"
+    ).text
     client = outsider.world.app().test_client()
 
     def call(method, path, body=None, key="k"):
