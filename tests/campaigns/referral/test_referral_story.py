@@ -97,8 +97,10 @@ def test_R193_existing_customers_do_not_count_unless_the_file_says_so(make_hands
 def test_R190_only_payments_after_the_binding_count(make_hands):
     hands = make_hands({"new_only": False})
     binding = hands.brought()
+    hands.later(seconds=-1)
     hands.pay("T1", "friend")
-    assert hands.state(binding) == ("bound", ""), "at the very moment is not after"
+    assert hands.state(binding) == ("bound", ""), "it was paid before, and told after"
+    hands.later(seconds=1)
     hands.comes("T2")
     assert hands.state(binding) == ("rewarded", "")
 
