@@ -329,7 +329,7 @@ def test_R139_anybody_may_look_at_the_commitment_and_when_it_is_over_at_the_rest
     phone.send(open_(phone, session), session, session, move="cancel")
     page = stranger.get(f"{session}/fair")
     assert {row["seed"], row["salt"], "88,88"} <= set(page.text.split())
-    assert 'src="/static/campaigns/help_cut/verify.js"' in page.html
+    assert 'src="/static/campaigns/help_cut/verify.js' in page.html
     script, _ = stranger.file("/static/campaigns/help_cut/verify.js")
     assert b"commitment" in script
 
