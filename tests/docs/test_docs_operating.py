@@ -219,7 +219,10 @@ def test_every_outcome_of_a_notification_stands():
 def test_every_incident_stands_with_an_owner():
     told = [row for row in rows(section(OPERATING, "## Looking after it")) if row[1] in {"merchant", "operator"}]
     real = set().union(*(texts(argument(call, 3, "kind")) for call in calls(modules("gateway"), "raise_")))
+    real |= set().union(*(texts(argument(call, 1, "kind")) for call in calls(modules("campaigns"), "incident")))
     assert {words(row[0])[0] for row in told} == real
+    shown = (ROOT / "gateway/web/templates/_incident.html").read_text("utf-8")
+    assert {kind for kind in real if f"'{kind}'" not in shown} == set()
 
 
 def test_the_doctors_findings_stand():

@@ -1,6 +1,7 @@
 """Every error code for whoever writes a program: its HTTP status and what to do, in English and Chinese (R077).
 
-What a code means stands in `messages` where the API itself answers with it; the others are the command's and pages'.
+What a code means stands in `messages` where the API itself answers with it, in `campaign_codes` where campaigns do;
+the others are the command's and pages'.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.web.api.campaign_codes import CAMPAIGN_CODES, OTHER_STATUSES
 from gateway.web.api.messages import MESSAGES
 
 
@@ -17,7 +19,7 @@ class Code:
     """One row of the page of errors; texts are (English, Chinese)."""
 
     code: str
-    status: int
+    statuses: tuple[int, ...]
     meaning: tuple[str, str]
     cure: tuple[str, str]
 
@@ -32,7 +34,7 @@ _CURES: Final[Mapping[str, tuple[int, str, str]]] = {
     "busy": (503, "Again after Retry-After seconds.", "按 Retry-After 等待后重试。"),
     "expired": (410, "None: its time is over.", "已过期，无法使用。"),
     "forbidden": (403, "Use a token of a role that may.", "换用有权限的令牌。"),
-    "idempotency_key_required": (400, "Add the header, new for each scan.", "每次扫码加一个新的请求头。"),
+    "idempotency_key_required": (400, "Add the header, new for each request.", "每个新请求加一个新的请求头。"),
     "idempotency_key_reused": (409, "A new key for a new request.", "新的请求用新的键。"),
     "internal": (500, "Repeat once; then tell us the request id.", "重试一次；仍失败请提供 request_id。"),
     "invalid": (422, "Mend what `fields` names.", "按 fields 的提示改正。"),
@@ -50,7 +52,7 @@ _CURES: Final[Mapping[str, tuple[int, str, str]]] = {
     "reserved": (409, "Later, when the gift or scan is settled.", "等转赠或离线核销结束后再试。"),
     "sold_out": (409, "Fewer, or another item.", "减少数量，或换其他商品。"),
     "too_large": (413, "Send less in one call.", "减少一次发送的内容。"),
-    "too_late": (409, "None: the day is over.", "已超时，无法撤销。"),
+    "too_late": (409, "None: the time is over.", "已超时，无法补做。"),
     "too_many": (429, "Again after Retry-After seconds.", "按 Retry-After 等待后重试。"),
     "unauthorized": (401, "Sign in, or use a live token.", "重新登录，或使用有效的令牌。"),
     "unavailable": (503, "Again after Retry-After seconds.", "按 Retry-After 等待后重试。"),
@@ -58,6 +60,7 @@ _CURES: Final[Mapping[str, tuple[int, str, str]]] = {
     "used": (409, "A smaller quantity.", "减少退回数量。"),
     "void": (409, "None: the payment was refunded.", "付款已退款，无法使用。"),
     "weak_password": (422, "Choose a longer one.", "换一个更长的密码。"),
+    "wording": (409, "Use the neutral words that `phrases` offers.", "改用 phrases 里的中性说法。"),
     "wrong_merchant": (403, "Send the customer to that merchant.", "请顾客到对应商户使用。"),
 }
 
@@ -241,6 +244,20 @@ _OTHERS: Final[Mapping[str, tuple[int, tuple[str, str], tuple[str, str]]]] = {
 
 def codes() -> list[Code]:
     """Every code, by name."""
-    told = [Code(code, status, MESSAGES[code], (en, zh)) for code, (status, en, zh) in _CURES.items()]
-    told += [Code(code, status, meaning, cure) for code, (status, meaning, cure) in _OTHERS.items()]
+    told = [Code(code, _statuses(code, status), MESSAGES[code], (en, zh)) for code, (status, en, zh) in _CURES.items()]
+    others = {**_OTHERS, **CAMPAIGN_CODES}
+    told += [Code(code, _statuses(code, status), *words) for code, (status, *words) in others.items()]
     return sorted(told, key=lambda one: one.code)
+
+
+def message(code: str, *, chinese: bool, otherwise: str = "") -> str:
+    """The words for a code; `otherwise`, or the code itself, where there are none."""
+    english, zh = _MEANINGS.get(code, (otherwise or code, otherwise or code))
+    return zh if chinese else english
+
+
+def _statuses(code: str, status: int) -> tuple[int, ...]:
+    return tuple(sorted({status, OTHER_STATUSES.get(code, status)}))
+
+
+_MEANINGS: Final[Mapping[str, tuple[str, str]]] = {one.code: one.meaning for one in codes()} | dict(MESSAGES)

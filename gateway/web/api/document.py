@@ -16,7 +16,6 @@ from flask import Blueprint, Response, jsonify, make_response, render_template, 
 from gateway.contract.errors import Refused
 from gateway.web.api.codes import codes
 from gateway.web.api.guard import open_to
-from gateway.web.api.messages import MESSAGES
 from gateway.web.api.samples import curl
 from gateway.web.api.surface import Surface
 from gateway.web.api.titles import CALLS, OBJECTS, WORDS
@@ -72,7 +71,7 @@ def document_blueprint(surface: Surface) -> Blueprint:
             info=document["info"],
             calls=_calls(document),
             models=_objects(document),
-            codes=MESSAGES,
+            codes={one.code: one.meaning for one in codes()},
         )
 
     @blueprint.get("/docs/errors")

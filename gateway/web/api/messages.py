@@ -14,10 +14,10 @@ MESSAGES: Final[Mapping[str, tuple[str, str]]] = {
     "bad_request": ("The request cannot be read.", "请求无法解析。"),
     "below_minimum": ("The bill is below the coupon's minimum spend.", "未达到最低消费金额。"),
     "busy": ("Too many sign-ins at once; try again in a moment.", "登录请求过多, 请稍后再试。"),
-    "expired": ("The coupon is past its last day.", "此券已过期。"),
+    "expired": ("It is past its last day.", "已过期。"),
     "forbidden": ("Your role does not allow this.", "当前角色无此权限。"),
     "idempotency_key_required": (
-        "Send an Idempotency-Key header of 1 to 200 visible characters, a new one for each scan.",
+        "Send an Idempotency-Key header of 1 to 200 visible characters, a new one for each request.",
         "缺少 Idempotency-Key 请求头。",
     ),
     "idempotency_key_reused": (
@@ -46,7 +46,7 @@ MESSAGES: Final[Mapping[str, tuple[str, str]]] = {
     "reserved": ("The coupon is held by a gift or an offline scan that is not settled.", "此券已被预留。"),
     "sold_out": ("Not enough are left.", "库存不足。"),
     "too_large": ("The body is too large.", "请求体过大。"),
-    "too_late": ("The day in which this could be taken back is over.", "已超过可撤销时限。"),
+    "too_late": ("The time for this is over.", "已超过时限。"),
     "too_many": ("Too many tries; wait as long as Retry-After says.", "尝试次数过多, 请稍后再试。"),
     "unauthorized": ("Sign in with a good token, or with a name and its password.", "未登录或凭证无效。"),
     "unavailable": ("The store does not answer; try again.", "服务暂不可用, 请稍后再试。"),
@@ -64,9 +64,3 @@ MESSAGES: Final[Mapping[str, tuple[str, str]]] = {
     "wrong_merchant": ("The coupon is good at another merchant, `merchant`.", "此券不在本店使用。"),
 }
 """Code → (English, Chinese)."""
-
-
-def message(code: str, *, chinese: bool, otherwise: str = "") -> str:
-    """The words for a code; `otherwise`, or the code itself, where there are none."""
-    english, zh = MESSAGES.get(code, (otherwise or code, otherwise or code))
-    return zh if chinese else english

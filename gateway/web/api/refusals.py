@@ -10,7 +10,7 @@ from flask import Response, g, jsonify, request
 from werkzeug.exceptions import HTTPException, default_exceptions
 
 from gateway.contract.errors import Refused, StoreTrouble
-from gateway.web.api.messages import message
+from gateway.web.api.codes import message
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
