@@ -144,6 +144,7 @@ def create(
             redis_url=config.redis.url.reveal(),
             folder=home.root / "campaigns",
             views=campaigns.of_kind,
+            find=campaigns.find,
         )
     )
     return Runtime(

@@ -65,6 +65,16 @@ class FlashSaleKind:
             return reserving.late(tx, house, campaign, event, now)
         return reserving.ended(tx, house, campaign, event, now)
 
+    def copy_for(self, tx: Tx, house: House, persons: Sequence[str]) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        """What he reserved, and what became of it."""
+        del house
+        return {"flash_sale_reservations": tables.reservations_of(tx, persons)}
+
+    def forget(self, tx: Tx, house: House, persons: Sequence[str], now: datetime) -> int:
+        """Nothing: a reservation holds an id and figures, and what is still held ends by its time."""
+        del tx, house, persons, now
+        return 0
+
     @property
     def routes(self) -> Sequence[Route]:
         """Its calls."""

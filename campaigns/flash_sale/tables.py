@@ -333,6 +333,17 @@ def by_request(tx: Tx, campaign: str, request: str) -> Reservation | None:
     )
 
 
+def reservations_of(tx: Tx, persons: Sequence[str]) -> list[dict[str, object]]:
+    """What one human reserved in any sale, for his copy of what is kept."""
+    names = {f"p{number}": person for number, person in enumerate(persons or ("",))}
+    rows = tx.all(
+        "SELECT campaign, quantity, back, amount_fen, state, created_at, expires_at, settled_at "
+        f"FROM flash_sale_reservations WHERE person IN ({', '.join(f':{name}' for name in names)}) ORDER BY id",
+        names,
+    )
+    return [dict(row) for row in rows]
+
+
 def of_group(tx: Tx, campaign: str, group: Sequence[str], most: int = 20) -> list[Reservation]:
     """What one human reserved, newest first."""
     if not group:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from campaigns.group_buy import api, deals, pages, reminders, tables, videos
+from campaigns.group_buy import api, deals, pages, personal, reminders, tables, videos
 from campaigns.group_buy.settings import Settings, load_settings
 from gateway.contract.campaign import (
     CampaignView,
@@ -75,6 +75,15 @@ class GroupBuyKind:
         if isinstance(event, CouponRedeemed):
             return deals.hear_redeemed(tx, campaign, event, now)
         return None
+
+    def copy_for(self, tx: Tx, house: House, persons: Sequence[str]) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        """His orders, times, tickets, and what is known of his films."""
+        del house
+        return personal.copy_for(tx, persons)
+
+    def forget(self, tx: Tx, house: House, persons: Sequence[str], now: datetime) -> int:
+        """His films are withdrawn with every file, his tickets are nobody's; how many rows."""
+        return personal.forget(tx, house, persons, now)
 
     def counts(self, tx: Tx, campaign: CampaignView) -> Mapping[str, int]:
         """How many orders stand where, and how many videos are shown."""

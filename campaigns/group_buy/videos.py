@@ -391,6 +391,20 @@ def forget(house: House, campaign: CampaignView, payload: Mapping[str, Any], now
     return None
 
 
+def forget_film(tx: Tx, house: House, row: Row, now: datetime) -> bool:
+    """A film of somebody who wants to be forgotten: its files go before anything is committed, whatever follows.
+
+    The deed looks once more, for a film that is being made this moment; whether there was anything to take.
+    """
+    moved = tables.move_video(tx, row["id"], _WITHDRAWABLE, "removed", now, reason="withdrawn", has_original=0)
+    gone = tables.drop_original(tx, row["id"]) or moved
+    campaign = house.campaign(tx, row["campaign"], now) if gone else None
+    if campaign is not None:
+        house.owe(tx, campaign, FORGET, row["id"], {"video": row["id"]}, now)
+    _unlink(paths(house, row["id"]))
+    return gone
+
+
 def _unlink(where: Paths) -> None:
     for path in (where.film, where.poster, where.original):
         path.unlink(missing_ok=True)

@@ -164,7 +164,7 @@ def _must_be_his(tx: Tx, house: House, campaign: CampaignView, invitation: Row, 
     if invitation["helper"] is not None:
         is_his = invitation["helper"] in group
     elif invitation["type"] == "openid":
-        account = house.open(bytes(invitation["account"]), f"help_cut:account:{invitation['id']}")
+        account = sessions.account_of(house, invitation)
         is_his = not set(group).isdisjoint(house.known_as(tx, campaign.circle, account))
     else:
         is_his = True

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from campaigns.help_cut import packets, sale, sessions, tables
+from campaigns.help_cut import packets, personal, sale, sessions, tables
 from campaigns.help_cut.api import ROUTES
 from campaigns.help_cut.pages import PAGES
 from campaigns.help_cut.settings import Settings, load_settings
@@ -84,8 +84,17 @@ class HelpCutKind:
 
     @property
     def sweeps(self) -> Sequence[Sweep]:
-        """Ends sessions and invitations by time; sends and takes back packets."""
-        return (sessions.sweep, packets.sweep)
+        """Ends sessions and invitations by time; sends and takes back packets; erases what was typed long ago."""
+        return (sessions.sweep, packets.sweep, personal.forget_old)
+
+    def copy_for(self, tx: Tx, house: House, persons: Sequence[str]) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        """His sessions, the invitations he answered, his packets; his friends are nobody in it."""
+        del house
+        return personal.copy_for(tx, persons)
+
+    def forget(self, tx: Tx, house: House, persons: Sequence[str], now: datetime) -> int:
+        """His sessions end; what he typed for friends, and what others typed for him, is erased."""
+        return personal.forget(tx, house, persons, now)
 
     def counts(self, tx: Tx, campaign: CampaignView) -> Mapping[str, int]:
         """Sessions and packets by state, and what the packets of each state come to."""

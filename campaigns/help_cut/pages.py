@@ -211,6 +211,9 @@ def _name_helpers(house: House, campaign: CampaignView, person: str, visit: Visi
 
 def _stays(sent: Sent, visit: Visit) -> bool:
     state = sent.row["state"]
+    if not sent.account:
+        # Erased: who has agreed stays all the same, and nobody else can be written to.
+        return False
     return state == "agreed" or (state in {"sent", "viewed"} and visit.form.get(f"keep-{sent.row['id']}") == "1")
 
 

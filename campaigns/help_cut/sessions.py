@@ -269,12 +269,17 @@ def _invite(tx: Tx, house: House, session: str, named: Named, key: bytes, expire
 
 def opened(house: House, invitation: Row) -> Sent:
     """An invitation with what is sealed in its row; for the buyer's eyes alone."""
-    id_ = invitation["id"]
     return Sent(
         invitation,
-        house.open(bytes(invitation["token"]), f"help_cut:token:{id_}"),
-        house.open(bytes(invitation["account"]), f"help_cut:account:{id_}"),
+        house.open(bytes(invitation["token"]), f"help_cut:token:{invitation['id']}"),
+        account_of(house, invitation),
     )
+
+
+def account_of(house: House, invitation: Row) -> str:
+    """What the buyer typed for a friend; "" once it has been erased."""
+    sealed = bytes(invitation["account"])
+    return house.open(sealed, f"help_cut:account:{invitation['id']}") if sealed else ""
 
 
 def url_of(house: House, token: str) -> str:

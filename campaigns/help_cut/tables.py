@@ -224,7 +224,7 @@ def paying(tx: Tx, campaign: str) -> int:
 
 def open_sessions_of(tx: Tx, campaign: str, buyers: Sequence[str]) -> list[Row]:
     """The sessions in this campaign that a buyer, under any of his ids, has not ended; newest first."""
-    names, params = _places("b", buyers)
+    names, params = places("b", buyers)
     return tx.all(
         f"SELECT * FROM help_cut_sessions WHERE buyer IN ({names}) AND campaign = :campaign AND state IN {_OPEN} "
         "ORDER BY id DESC",
@@ -291,6 +291,15 @@ def move_invitation(tx: Tx, invitation: Row, state: str, now: datetime) -> bool:
     )
 
 
+def erase_invitation(tx: Tx, id_: str) -> int:
+    """Nothing is left of whom it was for; whether something was there. Its own id stands where the hash was."""
+    return tx.run(
+        "UPDATE help_cut_invitations SET account = :nothing, account_key = :own, device = '' "
+        "WHERE id = :id AND (length(account) > 0 OR device <> '')",
+        {"nothing": b"", "own": id_.encode(), "id": id_},
+    )
+
+
 def bind_invitation(tx: Tx, invitation: Row, helper: str, now: datetime) -> bool:
     """It has been seen by this person, and is his from now on; False when somebody was first."""
     return bool(
@@ -322,7 +331,7 @@ def note_agreed(tx: Tx, invitation: Row, helper: str, device: str, result: str, 
 
 def agreed_by(tx: Tx, session: str, persons: Sequence[str]) -> bool:
     """Whether this human, under any of his ids, has helped in this session."""
-    names, params = _places("p", persons)
+    names, params = places("p", persons)
     row = tx.one(
         "SELECT id FROM help_cut_invitations WHERE session = :session AND state = 'agreed' "
         f"AND helper IN ({names}) LIMIT 1",
@@ -508,6 +517,7 @@ def figures(tx: Tx, campaign: str) -> dict[str, int]:
     return found
 
 
-def _places(letter: str, values: Sequence[str]) -> tuple[str, dict[str, str]]:
+def places(letter: str, values: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """`(":p0, :p1", {"p0": …})`, to write `person IN (…)` with named parameters."""
     params = {f"{letter}{place}": value for place, value in enumerate(values)}
     return ", ".join(f":{name}" for name in params) or "''", params

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from campaigns.micro_merchant import paying, purchases, tables
+from campaigns.micro_merchant import paying, personal, purchases, tables
 from campaigns.micro_merchant.api import ROUTES
 from campaigns.micro_merchant.pages import PAGES
 from campaigns.micro_merchant.settings import Settings, load_settings
@@ -63,8 +63,16 @@ class MicroMerchantKind:
 
     @property
     def sweeps(self) -> Sequence[Sweep]:
-        """Rewards whose refund window is over."""
-        return (purchases.confirm_due,)
+        """Rewards whose refund window is over; what was typed for records that are no more."""
+        return (purchases.confirm_due, personal.forget_old)
+
+    def copy_for(self, tx: Tx, house: House, persons: Sequence[str]) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        """His records with what he typed, what he was credited, and what he bought."""
+        return personal.copy_for(tx, house, persons)
+
+    def forget(self, tx: Tx, house: House, persons: Sequence[str], now: datetime) -> int:
+        """WeChat ID, bank account and name are erased, his code brings nobody any more; how many records."""
+        return personal.forget(tx, house, persons, now)
 
     def counts(self, tx: Tx, campaign: CampaignView) -> Mapping[str, int]:
         """Records by state, purchases, and what is promised and given."""

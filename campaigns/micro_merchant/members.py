@@ -180,8 +180,9 @@ def wechat_blind(house: House, campaign: CampaignView, wechat_id: str) -> bytes:
 
 
 def wechat_of(house: House, row: Row) -> str:
-    """A member's WeChat ID, for those who review him and for himself."""
-    return house.open(bytes(row["wechat_sealed"]), f"micro_merchant:wechat:{row['id']}")
+    """A member's WeChat ID, for those who review him and for himself; "" once it has been erased."""
+    sealed = bytes(row["wechat_sealed"])
+    return house.open(sealed, f"micro_merchant:wechat:{row['id']}") if sealed else ""
 
 
 def bank_of(house: House, row: Row) -> BankAccount | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from campaigns.two_sided import api, firings, listing, pages, settings, tables
+from campaigns.two_sided import api, firings, listing, pages, people, settings, tables
 from gateway.contract.campaign import CampaignView, CoreEvent, PaymentReceived, RefundReceived, Verdict
 from gateway.contract.campaign_kind import Deed, Pages, Route, Sweep
 from gateway.contract.house import Catalogue, House
@@ -54,6 +54,16 @@ class TwoSidedKind:
     def prepared(self, past: Tx, campaign: CampaignView) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         """Codes, who takes part, and merchants' own persons: what a trial on past days begins with."""
         return {table: listing.rows_of(past, table, campaign.slug) for table in tables.BY_STAFF}
+
+    def copy_for(self, tx: Tx, house: House, persons: Sequence[str]) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        """Whose own person he is, and what his payments brought him."""
+        del house
+        return people.copy_for(tx, tuple(persons))
+
+    def forget(self, tx: Tx, house: House, persons: Sequence[str], now: datetime) -> int:
+        """He is nobody's own person any more; how many rows."""
+        del house, now
+        return people.forget(tx, tuple(persons))
 
     def counts(self, tx: Tx, campaign: CampaignView) -> Mapping[str, int]:
         """Codes, merchants, outcomes, sums."""

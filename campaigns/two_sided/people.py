@@ -5,7 +5,9 @@ They come from the file (`own_persons`), from the call that binds the merchant, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from campaigns.two_sided.settings import Settings
 from campaigns.two_sided.tables import marks
@@ -61,3 +63,25 @@ def count(tx: Tx, campaign: str, merchant: str) -> int:
         {"campaign": campaign, "merchant": merchant},
     )
     return int(row["n"]) if row is not None else 0
+
+
+def copy_for(tx: Tx, persons: tuple[str, ...]) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+    """For a person's copy: whose own person he is, and what his payments brought him; clerks and codes left out."""
+    names, params = marks("p", persons or ("",))
+    own = tx.all(
+        f"SELECT campaign, merchant, added_at FROM two_sided_people WHERE person IN ({names}) "
+        f"ORDER BY campaign, merchant, added_at",
+        params,
+    )
+    fired = tx.all(
+        f"SELECT campaign, merchant, transaction_id, state, amount_fen, user_fen, user_back_fen, paid_at "
+        f"FROM two_sided_firings WHERE person IN ({names}) ORDER BY id",
+        params,
+    )
+    return {"two_sided_people": [dict(row) for row in own], "two_sided_firings": [dict(row) for row in fired]}
+
+
+def forget(tx: Tx, persons: tuple[str, ...]) -> int:
+    """He is no merchant's own person any more: his id leads to nobody; how many rows."""
+    names, params = marks("p", persons or ("",))
+    return tx.run(f"DELETE FROM two_sided_people WHERE person IN ({names})", params)

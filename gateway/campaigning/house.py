@@ -55,6 +55,7 @@ class Parts:
     redis_url: str
     folder: Path
     views: Callable[[str], Sequence[CampaignView]] = field(default=lambda _kind: ())
+    find: Callable[[Tx, str, datetime], CampaignView | None] = field(default=lambda _tx, _slug, _now: None)
 
 
 class GatewayHouse:
@@ -104,6 +105,10 @@ class GatewayHouse:
     def campaigns(self, kind: str) -> Sequence[CampaignView]:
         """Every campaign of a kind, whatever its state."""
         return self._parts.views(kind)
+
+    def campaign(self, tx: Tx, slug: str, now: datetime) -> CampaignView | None:
+        """The campaign of that name; None where the catalogue has it no more."""
+        return self._parts.find(tx, slug, now)
 
     # -- people -----------------------------------------------------------------------------------------------------
 

@@ -39,6 +39,8 @@ def person(desk: Desk, person_id: str, as_json: bool) -> None:
 @with_desk
 def forget(desk: Desk, person_id: str, as_json: bool) -> None:
     """Erase one person: every id of his and every stored request; the history of money stays, nobody's."""
+    # The campaigns erase what they keep of him, and what that means is written in the catalogue.
+    desk.runtime.directory()
     gone = privacy.forget(desk.runtime.store, person_id, desk.who, desk.runtime.clock(), desk.runtime.campaigns.forget)
     print_record(gone, as_json=as_json)
 

@@ -134,7 +134,10 @@ class House(Protocol):
         """The catalogue of now."""
 
     def campaigns(self, kind: str) -> Sequence[CampaignView]:
-        """Every campaign of a kind, whatever its state."""
+        """Every campaign of a kind, whatever its state. Outside a transaction."""
+
+    def campaign(self, tx: Tx, slug: str, now: datetime) -> CampaignView | None:
+        """The campaign of that name; None where the catalogue has it no more."""
 
     def group(self, tx: Tx, person: str) -> tuple[str, ...]:
         """All ids under which one human is known; () for nobody."""

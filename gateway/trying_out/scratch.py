@@ -102,6 +102,7 @@ class Scratch(AbstractContextManager["Scratch"]):
                 redis_url="",
                 folder=home / "files",
                 views=self.host.of_kind,
+                find=self.host.find,
             )
         )
 

@@ -168,6 +168,7 @@ class PeoplePages:
         wanted = found.person.id[-4:].upper()
         if not hmac.compare_digest(typed.encode("utf-8", "replace"), wanted.encode()):
             return self._page(who, found, {"typed": _("请填写 %(n)s 来确认", n=wanted)}), 422
+        self._runtime.directory()  # the campaigns erase by what is written there
         gone = privacy.forget(self._runtime.store, found.person.id, who.name, g.now, self._runtime.campaigns.forget)
         flash(
             _(

@@ -77,7 +77,7 @@ class PrivacyPages:
 
     def export_file(self) -> Response:
         """The same as a file for programs."""
-        here = visitor(self._runtime)
+        here, _directory = visitor(self._runtime), self._runtime.directory()
         kept = self._runtime.store.read(lambda tx: privacy.copy_for(tx, here.who.id, self._runtime.campaigns.copy_for))
         answer = Response(json.dumps(kept, ensure_ascii=False, indent=2) + "\n", mimetype="application/json")
         answer.headers["Content-Disposition"] = 'attachment; filename="my-data.json"'
