@@ -48,7 +48,7 @@ class Buyer:
 def sale(house: House, visit: Visit) -> Seen:
     """The sale's page; a POST buys, or cancels what is not paid yet."""
     campaign = _found(house, visit)
-    if not visit.person:
+    if not visit.known_in(campaign.circle):
         if visit.method == "GET":
             raise SignInFirst(campaign.circle)
         raise Refused("not_found", 404)
@@ -70,7 +70,7 @@ def sale(house: House, visit: Visit) -> Seen:
 def live(house: House, visit: Visit) -> Seen:
     """The part of the sale's page that renews itself."""
     campaign = _found(house, visit)
-    if not visit.person:
+    if not visit.known_in(campaign.circle):
         raise Refused("not_found", 404)
     return Show("flash_sale/_sale.html", _values(house, campaign, visit))
 

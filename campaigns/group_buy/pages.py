@@ -30,8 +30,9 @@ def campaign_named(house: House, slug: str) -> CampaignView:
 
 
 def _signed_in(visit: Visit, campaign: CampaignView) -> str:
-    if visit.person:
-        return visit.person
+    person = visit.known_in(campaign.circle)
+    if person:
+        return person
     if visit.method == "GET":
         raise SignInFirst(campaign.circle)
     raise Refused("not_found", 404)

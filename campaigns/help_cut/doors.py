@@ -73,8 +73,9 @@ def check_browser(house: House, campaign: CampaignView, visit: Visit, *, is_dire
 
 def signed_in(campaign: CampaignView, visit: Visit) -> str:
     """Who looks. Raises SignInFirst; Lapsed for a form of nobody's."""
-    if visit.person:
-        return visit.person
+    person = visit.known_in(campaign.circle)
+    if person:
+        return person
     if visit.method == "GET":
         raise SignInFirst(campaign.circle)
     raise Lapsed

@@ -34,7 +34,7 @@ def apply(house: House, visit: Visit) -> Seen:
     campaign = _chosen(house, visit)
     if campaign is None:
         return _choose(house, "apply")
-    if not visit.person:
+    if not visit.known_in(campaign.circle):
         return _sign_in("apply", campaign, visit)
     row = house.store.read(lambda tx: members.newest_of(tx, house, campaign, visit.person))
     if visit.method == "POST":
@@ -90,7 +90,7 @@ def me(house: House, visit: Visit) -> Seen:
     campaign = _chosen(house, visit)
     if campaign is None:
         return _choose(house, "me")
-    if not visit.person:
+    if not visit.known_in(campaign.circle):
         return _sign_in("me", campaign, visit)
     fault = ""
     if visit.method == "POST":
@@ -165,7 +165,7 @@ def payout(house: House, visit: Visit) -> Seen:
     campaign = _chosen(house, visit)
     if campaign is None:
         return _choose(house, "payout")
-    if not visit.person:
+    if not visit.known_in(campaign.circle):
         return _sign_in("payout", campaign, visit)
     faults: dict[str, str] = {}
     facts: Mapping[str, Any] = {}

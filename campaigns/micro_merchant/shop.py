@@ -121,7 +121,8 @@ def _asked(house: House, campaign: CampaignView, visit: Visit) -> Asked:
         kept=kept,
         remembered=_remembered(house, campaign, visit.kept.get(f"{campaign.slug}.typed", "")),
         session=visit.device or visit.address,
-        person=visit.person,
+        # Who signed in for another circle is a stranger here, until a page of this one has asked him.
+        person=visit.person if visit.circle == campaign.circle else "",
         address=visit.address,
     )
 

@@ -53,7 +53,7 @@ def show_list(house: House, visit: Visit) -> Seen:
 def show_code(house: House, visit: Visit) -> Seen:
     """`/campaigns/referral/<campaign>`: one's code and how far it has come; POST makes it or ends it."""
     campaign = _campaign(house, visit.values.get("campaign", ""))
-    if not visit.person:
+    if not visit.known_in(campaign.circle):
         raise SignInFirst(campaign.circle)
     refused = ""
     if visit.method == "POST":
@@ -119,7 +119,7 @@ def show_svg(house: House, visit: Visit) -> Seen:
 
 def _url(house: House, visit: Visit) -> str:
     campaign = _campaign(house, visit.values.get("campaign", ""))
-    if not visit.person:
+    if not visit.known_in(campaign.circle):
         raise Refused("not_found", 404)
     invitation, _ = house.store.read(lambda tx: _standing(tx, house, campaign, visit))
     if invitation is None:
@@ -134,7 +134,7 @@ def open_invitation(house: House, visit: Visit) -> Seen:
     """`/r/<token>`: notes the scan, and goes on to where the address tells nobody the token."""
     token = visit.values.get("token", "")
     invitation, campaign = _invited(house, token)
-    if not visit.person:
+    if not visit.known_in(campaign.circle):
         raise SignInFirst(campaign.circle)
     if campaign.is_open(visit.now):
         house.store.write(lambda tx: binding.scan(tx, house, campaign, invitation, visit.person, visit.now))
@@ -144,7 +144,7 @@ def open_invitation(house: House, visit: Visit) -> Seen:
 def land(house: House, visit: Visit) -> Seen:
     """`/r`: what the invitation is that this browser opened; POST confirms it."""
     invitation, campaign = _invited(house, visit.kept.get("token", ""))
-    if not visit.person:
+    if not visit.known_in(campaign.circle):
         raise SignInFirst(campaign.circle)
     refused = ""
     if visit.method == "POST":

@@ -31,7 +31,7 @@ _MOST_TYPED: Final = 128
 def mine(house: House, visit: Visit) -> Seen:
     """`/campaigns/two_sided/<campaign>`: what my payments brought me; POST pays out what I hold."""
     campaign = _campaign(house, visit)
-    if not visit.person:
+    if not visit.known_in(campaign.circle):
         raise SignInFirst(campaign.circle)
     refused = ""
     if visit.method == "POST":

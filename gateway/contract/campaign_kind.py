@@ -97,7 +97,10 @@ class Route:
 
 
 class SignInFirst(DrainageError):
-    """Raised by a customer's page that must know who looks: off to the wallet of that circle, and back (GET alone)."""
+    """Raised by a customer's page that must know who looks: off to the wallet of that circle, and back.
+
+    A form of somebody who is not known there gets a page with a way to sign in, and is not sent again by itself.
+    """
 
     def __init__(self, circle: str) -> None:
         self.circle = circle
@@ -107,6 +110,8 @@ class SignInFirst(DrainageError):
 @dataclass(frozen=True, slots=True)
 class Visit:
     """One request to a page. `person` "" for nobody signed in; `device` an opaque name of this browser, or "".
+
+    `circle` is the one that he signed in for, "" for nobody: a page of a campaign takes `known_in(campaign.circle)`.
 
     `mount` stands before every path of the customers' pages ("" or the sandbox phone's); `kept` is what this kind has
     had this browser keep. `caller` is the member of staff, on the console's pages alone. `files` of a form, by field;
@@ -127,6 +132,16 @@ class Visit:
     headers: Headers = field(default_factory=dict)
     caller: Caller | None = None
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    circle: str = ""
+
+    def known_in(self, circle: str) -> str:
+        """The person who looks, "" for nobody. Raises SignInFirst where he signed in for another circle than this.
+
+        The host then finds out whether he is known here by the same app; it has him sign in, or asks the page again.
+        """
+        if self.person and self.circle != circle:
+            raise SignInFirst(circle)
+        return self.person
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,14 +42,19 @@ _MOST_KEPT: Final = 1024
 
 
 def visit_of(
-    runtime: Runtime, kind: str, values: Mapping[str, Any], person: str, identity: str, caller: Caller | None = None
+    runtime: Runtime,
+    kind: str,
+    values: Mapping[str, Any],
+    who: tuple[str, str],
+    identity: str,
+    caller: Caller | None = None,
 ) -> Visit:
-    """The request at hand as a module sees it. `identity` names this browser."""
+    """The request at hand as a module sees it. `who`: person and circle signed in for; `identity`: this browser."""
     mount = f"{PHONE}{g.guest}" if g.get("guest") else ""
     raw = request.method in {"PATCH", "PUT"}
     return Visit(
         method=cast("Method", request.method),
-        person=person,
+        person=who[0],
         device=sha256(f"{identity} {g.get('guest', '')}".encode()).hexdigest()[:32] if identity else "",
         mount=mount,
         address=client_address(request.environ, runtime.config.server.trusted_proxies),
@@ -62,6 +67,7 @@ def visit_of(
         headers={name: request.headers[name] for name in _HEADERS if name in request.headers},
         caller=caller,
         files={} if raw else {name: file.read() for name, file in request.files.items() if file.filename},
+        circle=who[1],
     )
 
 

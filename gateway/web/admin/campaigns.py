@@ -144,8 +144,10 @@ class CampaignPages:
         page, values = found
         if not who.may(page.role):
             raise Refused("forbidden", 403, role=page.role)
+        # Each of a kind's pages leads back to its campaign.
+        g.campaign = {"slug": view.slug, "title": self._title(view.kind)}
         house = self._runtime.campaigns.house
-        visit = visit_of(self._runtime, view.kind, values, "", "", self._caller(who))
+        visit = visit_of(self._runtime, view.kind, values, ("", ""), "", self._caller(who))
         try:
             seen = page.view(house, view, visit)
         except Refused as refused:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, g, render_template
@@ -10,7 +11,9 @@ from werkzeug.wrappers import Response
 
 from gateway.catalog.directory import Directory
 from gateway.contract.campaign import CampaignView
-from gateway.contract.campaign_kind import CampaignKind, Page, Pages, SignInFirst
+from gateway.contract.campaign_kind import CampaignKind, Page, Pages, Seen, SignInFirst, Visit
+from gateway.contract.errors import Refused
+from gateway.contract.house import House
 from gateway.contract.store import Tx
 from gateway.runtime import Runtime
 from gateway.web.campaign_views import PHONE, answer, visit_of
@@ -42,18 +45,27 @@ def _view(runtime: Runtime, slug: str, page: Page) -> Callable[..., Response]:
         # A house knows the catalogue from memory: it may be the first request of a process that asks for it.
         runtime.directory()
         house = runtime.campaigns.house
-        who = customer.signed_in(g.now)
-        visit = visit_of(runtime, slug, values, who.person if who is not None else "", browser.identity(runtime))
+        known = customer.signed_in(g.now)
+        who = (known.person, known.circle) if known is not None else ("", "")
+        visit = visit_of(runtime, slug, values, who, browser.identity(runtime))
         try:
             seen = page.view(house, visit)
         except SignInFirst as wanted:
-            # Ends the request unless he is known there already, by another wallet than this page looked at.
+            # Ends the request unless he is known there already: he signed in for another circle by the same app.
             person = wallet.require(runtime, wanted.circle).person
-            visit = visit_of(runtime, slug, values, person, browser.identity(runtime))
-            seen = page.view(house, visit)
+            visit = replace(visit, person=person, circle=wanted.circle)
+            seen = _again(page, house, visit)
         return answer(runtime, slug, visit, seen)
 
     return view
+
+
+def _again(page: Page, house: House, visit: Visit) -> Seen:
+    """The page once more, now that it is known who looks; one that wants a second circle as well is none of ours."""
+    try:
+        return page.view(house, visit)
+    except SignInFirst:
+        raise Refused("not_found", 404) from None
 
 
 def _list(runtime: Runtime) -> Callable[[], str]:
