@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import partial
 from hashlib import sha256
 from http import HTTPStatus
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from flask import Blueprint, Response, current_app, request
 from werkzeug.exceptions import HTTPException
@@ -22,7 +22,7 @@ from werkzeug.routing import Map, Rule
 
 from gateway import people
 from gateway.catalog.registry import Registry
-from gateway.contract.campaign import LEGAL_MOVES, CampaignView, State
+from gateway.contract.campaign import CampaignView
 from gateway.contract.campaign_kind import Caller, Reply, Request, Route
 from gateway.contract.clock import to_text
 from gateway.contract.errors import Refused
@@ -32,6 +32,7 @@ from gateway.runtime import Runtime
 from gateway.wallets import payer_of
 from gateway.web.api.bodies import check_body, is_storable
 from gateway.web.api.guard import body_of, open_to, own_body, principal
+from gateway.web.api.models import Campaign, CampaignMove
 from gateway.web.api.surface import Surface
 
 _KEY: Final = re.compile(r"[!-~]{1,200}\Z", re.ASCII)
@@ -87,17 +88,19 @@ def campaigns_blueprint(surface: Surface) -> Blueprint:
     moving = Route("POST", "/state", partial(_move, runtime), role="operator")
 
     @blueprint.get("/campaigns/<campaign>")
-    @open_to("manager")
+    @surface.operation("manager", "campaigns", Campaign, refusals=(404,))
     def campaign_show(campaign: str) -> dict[str, Any]:
         """How a campaign stands: state, version, budget, counts."""
         view = _find(runtime, campaign)
         return runtime.store.read(lambda tx: as_json(tx, runtime, view))
 
     @blueprint.post("/campaigns/<campaign>/state")
-    @open_to("operator")
-    def campaign_state(campaign: str) -> Response:
-        """Move a campaign to another state."""
-        return _answer(_run(_called(runtime, _find(runtime, campaign), moving, {}, _json_of(request.get_data()), b"")))
+    @surface.operation("operator", "campaigns", Campaign, refusals=(404, 409), keyed=True)
+    def campaign_state(campaign: str, json: CampaignMove) -> dict[str, Any]:
+        """Move a campaign to another state. What it promises is set aside before it goes live."""
+        asked = _called(runtime, _find(runtime, campaign), moving, {}, {"to": json.to}, b"")
+        moved: dict[str, Any] = _run(asked).body
+        return moved
 
     @blueprint.route("/campaigns/<campaign>/<path:rest>", methods=["GET", "POST", "PUT", "PATCH", "HEAD"])
     @own_body
@@ -130,10 +133,7 @@ def _find(runtime: Runtime, slug: str) -> CampaignView:
 
 
 def _move(runtime: Runtime, tx: Tx, _house: House, asked: Request) -> Reply:
-    to = asked.body.get("to")
-    if not isinstance(to, str) or to not in LEGAL_MOVES:
-        raise Refused("invalid", 422, fields={"to": f"is one of {', '.join(LEGAL_MOVES)}"})
-    moved = runtime.campaigns.move(tx, asked.campaign.slug, cast("State", to), asked.caller.name, asked.now)
+    moved = runtime.campaigns.move(tx, asked.campaign.slug, asked.body["to"], asked.caller.name, asked.now)
     return Reply(200, as_json(tx, runtime, moved))
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from flask import Blueprint, Response, jsonify, make_response, render_template, request, url_for
 
+from gateway.contract.campaign_kind import Route
 from gateway.contract.errors import Refused
 from gateway.web.api.codes import codes
 from gateway.web.api.guard import open_to
@@ -90,7 +91,8 @@ def document_blueprint(surface: Surface) -> Blueprint:
             calls = [{**call, "summary": CALLS.get(call["name"], call["summary"])} for call in calls]
         wanted = _reached(document, {name for call in calls for name in call["models"]})
         models = [model for model in _objects(document) if model["name"] in wanted]
-        return page("api/object.html", tag=tag, title=OBJECTS[tag][zh], calls=calls, models=models)
+        kinds = _kinds(surface) if tag == "campaigns" else None
+        return page("api/object.html", tag=tag, title=OBJECTS[tag][zh], calls=calls, models=models, kinds=kinds)
 
     return blueprint
 
@@ -116,6 +118,15 @@ def _calls(document: Mapping[str, Any]) -> list[dict[str, Any]]:
         }
         for path, methods in sorted(document["paths"].items())
         for method, operation in sorted(methods.items())
+    ]
+
+
+def _kinds(surface: Surface) -> list[tuple[str, list[Route]]]:
+    """Each installed kind of campaign with those of its calls that this gateway answers."""
+    runtime = surface.runtime
+    return [
+        (slug, [route for route in kind.routes if runtime.config.sandbox.enabled or not route.sandbox])
+        for slug, kind in sorted(runtime.registry.campaigns.items())
     ]
 
 

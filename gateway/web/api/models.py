@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from gateway.auth.passwords import SHORTEST
+from gateway.contract.campaign import State as CampaignState
 from gateway.contract.money import MAX_FEN
 from gateway.offline import MOST, Scan
 from gateway.orders import MOST_UNITS
@@ -354,6 +355,34 @@ class PasswordChange(Body):
     username: Secret
     password: Secret
     new_password: NewPassword
+
+
+# -- campaigns --------------------------------------------------------------------------------------------------------
+
+
+class CampaignBudget(Answer):
+    """A campaign's whole budget, what of it is promised, and what is spent; all 0 where it has none."""
+
+    total_fen: int
+    reserved_fen: int
+    consumed_fen: int
+
+
+class Campaign(Answer):
+    """How a campaign stands. `counts` are figures of its kind."""
+
+    id: str
+    kind: str
+    state: CampaignState
+    version: int
+    budget: CampaignBudget
+    counts: dict[str, Any]
+
+
+class CampaignMove(Body):
+    """The state that a campaign is to go to."""
+
+    to: CampaignState
 
 
 # -- the rest ---------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ _PATH: Final = {
     "person_id": "p_0199",
     "order_id": "ord_0199",
     "nonce": "scan-0001",
+    "campaign": "CAMPAIGN",
 }
 _TEXTS: Final = {"username": "小周", "password": "…", "new_password": "…"}
 

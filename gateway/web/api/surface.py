@@ -27,7 +27,7 @@ _KEY_HEADER: Final = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": True,
-    "description": "One for each scan: the same key gets the same answer.",
+    "description": "One for each scan or request: the same key gets the same answer.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
 }
 

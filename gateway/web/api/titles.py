@@ -12,12 +12,15 @@ OBJECTS: Final[Mapping[str, tuple[str, str]]] = {
     "shares": ("Invitations", "邀请"),
     "coupons": ("Coupons", "券"),
     "orders": ("Orders", "订单"),
+    "campaigns": ("Campaigns", "活动"),
     "notifications": ("Copied notifications", "抄送通知"),
     "summary": ("Counts", "统计"),
 }
 """Tag of the document → (English, Chinese), in the order of the pages."""
 
 CALLS: Final[Mapping[str, str]] = {
+    "campaign_show": "一个活动的状态、版本、预算和统计。",
+    "campaign_state": "把活动转到另一个状态；上线前先预留承诺的金额。",
     "coupon": "一张券的当前状态。别家的券: 403 wrong_merchant，并说明可在哪里使用。",
     "coupon_redeem": "核销一张券，只生效一次。相同的 Idempotency-Key 得到相同的结果。",
     "coupon_reverse": "24 小时内撤销一次核销，券可再次使用。",
@@ -68,6 +71,25 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "Codes are promises and stay; messages may change. Every refusal holds code, message and request_id.",
         "错误码是承诺，不会改变；文字可能改变。每个拒绝都有 code、message 和 request_id。",
     ),
+    "call": ("call", "调用"),
+    "person": ("names a person", "指明客人"),
+    "needed": ("yes", "必须"),
+    "optional": ("may", "可选"),
+    "key": ("Idempotency-Key", "Idempotency-Key"),
+    "sandbox_only": ("sandbox only", "仅沙盒"),
+    "kinds": ("Calls of each kind of campaign", "各类活动的调用"),
+    "kinds_how": (
+        (
+            "Below /api/v1/campaigns/<id>, where <id> is the campaign's name. A person is named by person, in the "
+            "sandbox also by openid and channel; what a call takes and answers stands in the README of its kind."
+        ),
+        (
+            "在 /api/v1/campaigns/<id> 之下，<id> 是活动的名称。客人用 person 指明，沙盒里也可用 openid 加 channel；"
+            "参数和应答见各类活动的 README。"
+        ),
+    ),
+    "no_kinds": ("No kind of campaign is installed.", "没有安装任何活动模块。"),
+    "bytes": ("bytes", "字节流"),
     "skip": ("Skip to the text", "跳到正文"),
 }
 """(English, Chinese)."""
