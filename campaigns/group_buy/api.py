@@ -118,7 +118,7 @@ def _use(tx: Tx, house: House, request: Request) -> Reply:
     if most is not None and worth > most:
         raise Refused("reauthentication_required", 401, limit_fen=most)
     slot = _word(request.body, "slot", "")
-    row = deals.use(tx, house, request.campaign, request.values["order"], slot, request.caller.name, request.now)
+    row = deals.use(tx, house, request.campaign, request.values["order"], slot, request.caller, request.now)
     return Reply(200, _order_json(tx, request, row))
 
 

@@ -15,6 +15,7 @@ from campaigns.group_buy import slots, tables
 from campaigns.group_buy.settings import Settings
 from campaigns.group_buy.slots import Slot
 from gateway.contract.campaign import CampaignView, CouponRedeemed, OrderEnded, OrderLate, OrderPaid, Verdict
+from gateway.contract.campaign_kind import Caller
 from gateway.contract.clock import from_text, to_text
 from gateway.contract.errors import Refused
 from gateway.contract.house import House, ItemFacts, Sale
@@ -182,7 +183,7 @@ def _let_all_go(tx: Tx, order: Row, now: datetime) -> None:
 # -- using ------------------------------------------------------------------------------------------------------------
 
 
-def use(tx: Tx, house: House, campaign: CampaignView, order_id: str, slot: str, by: str, now: datetime) -> Row:
+def use(tx: Tx, house: House, campaign: CampaignView, order_id: str, slot: str, by: Caller, now: datetime) -> Row:
     """Redeem the order's coupon by the core's engine (R230). `slot` "" lets the nearest held time be the used one.
 
     Raises Refused: 409 `not_paid`, `already_used`, `closed`, and what the core refuses; 422 for a time not held.
@@ -195,7 +196,16 @@ def use(tx: Tx, house: House, campaign: CampaignView, order_id: str, slot: str, 
     if slot and not tables.move_pick(tx, order_id, slot, "held", "used"):
         raise Refused("invalid", 422, fields={"slot": "is not one of the picked times"})
     try:
-        house.redeem(tx, order["coupon"], by, house.ids.new("gb", now), order["shop"], now)
+        house.redeem(
+            tx,
+            order["coupon"],
+            by.name,
+            house.ids.new("gb", now),
+            order["shop"],
+            now,
+            merchants=by.merchants,
+            most_fen=by.most_fen,
+        )
     except Refused as refused:
         if refused.code == "already_redeemed":
             raise Refused("already_used", 409) from refused

@@ -79,6 +79,8 @@ def _points(tx: Tx, house: House, request: Request) -> Reply:
     reason = fields.text("reason", members.LONGEST_REASON)
     fields.check()
     row = members.the(tx, request.campaign, request.values["member"])
+    # Nobody told what a point is worth in the shop; it is earned like a fen, so it is bounded like one (R205).
+    _bounded(request, points)
     rewarding.spend_points(tx, house, request.campaign, row["id"], points, reason, request.now)
     house.audit(tx, request.caller.name, "micro_merchant.points", row["id"], None, str(-points), request.now)
     return Reply(200, dict(rewarding.balances(tx, row["id"])))
@@ -215,10 +217,9 @@ def _pay_out(tx: Tx, house: House, request: Request) -> Reply:
     fields = Fields(request.body)
     amount = fields.fen("amount_fen")
     fields.check()
-    most, name = request.caller.most_fen, request.caller.name
+    name = request.caller.name
     member = members.the(tx, request.campaign, request.values["member"])["id"]
-    if most is not None and amount > most:
-        raise Refused("reauthentication_required", 401, limit_fen=most)
+    _bounded(request, amount)
     # The host answers a repeated Idempotency-Key; whatever comes here is asked for anew.
     key = house.ids.new("mp", request.now)
     return Reply(201, _payout(paying.pay_out(tx, house, request.campaign, member, amount, key, name, request.now)))
@@ -230,11 +231,16 @@ def _payouts(tx: Tx, house: House, request: Request) -> Reply:
 
 
 def _approve_payout(tx: Tx, house: House, request: Request) -> Reply:
-    who, payout, most = request.caller.name, request.values["payout"], request.caller.most_fen
-    held = paying.the(tx, house, request.campaign, payout)
-    if most is not None and held.amount_fen > most:
-        raise Refused("reauthentication_required", 401, limit_fen=most)
+    who, payout = request.caller.name, request.values["payout"]
+    _bounded(request, paying.the(tx, house, request.campaign, payout).amount_fen)
     return Reply(200, _payout(paying.approve(tx, house, request.campaign, payout, who, request.now)))
+
+
+def _bounded(request: Request, fen: int) -> None:
+    """Raises Refused `reauthentication_required` 401 for more than goes without a password given just now."""
+    most = request.caller.most_fen
+    if most is not None and fen > most:
+        raise Refused("reauthentication_required", 401, limit_fen=most)
 
 
 def _settled(tx: Tx, house: House, request: Request) -> Reply:

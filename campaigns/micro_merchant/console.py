@@ -151,6 +151,9 @@ def payout_list(house: House, campaign: CampaignView, visit: Visit) -> Seen:
     fault = ""
     if visit.method == "POST":
         wanted, who = visit.form.get("payout", "")[:64], _caller(visit)
+        if _wants_password(house, campaign, wanted, visit):
+            # Its own page in the console asks for the password.
+            return GoTo(f"/admin/payouts/{wanted}")
         try:
             house.store.write(lambda tx: paying.approve(tx, house, campaign, wanted, who, visit.now))
         except Refused as refused:
@@ -175,6 +178,13 @@ def payout_list(house: House, campaign: CampaignView, visit: Visit) -> Seen:
         "fault": fault,
     }
     return Show("micro_merchant/admin_payouts.html", values, status=409 if fault else 200)
+
+
+def _wants_password(house: House, campaign: CampaignView, payout: str, visit: Visit) -> bool:
+    """Whether it moves more than goes without a password given just now (R205). Raises Refused `not_found`."""
+    most = visit.caller.most_fen if visit.caller is not None else 0
+    held = house.store.read(lambda tx: paying.the(tx, house, campaign, payout))
+    return most is not None and held.amount_fen > most
 
 
 def _common(house: House, campaign: CampaignView, here: str) -> dict[str, Any]:

@@ -222,9 +222,21 @@ class GatewayHouse:
         row = coupons.by_code(tx, code)
         return row is not None and coupons.void(tx, row, now, reason)
 
-    def redeem(self, tx: Tx, code: str, by: str, key: str, shop: str | None, now: datetime) -> Mapping[str, Any]:
-        """Use a coupon by the core's engine. Raises Refused as the API tells."""
-        return self._parts.redeeming.redeem_in(tx, code, Clerk(by, None), key, Bill(shop=shop), now)
+    def redeem(
+        self,
+        tx: Tx,
+        code: str,
+        by: str,
+        key: str,
+        shop: str | None,
+        now: datetime,
+        *,
+        merchants: frozenset[str] | None,
+        most_fen: int | None = None,
+    ) -> Mapping[str, Any]:
+        """Use a coupon by the core's engine, within what its caller may. Raises Refused as the API tells."""
+        clerk = Clerk(by, merchants, most_fen=most_fen)
+        return self._parts.redeeming.redeem_in(tx, code, clerk, key, Bill(shop=shop), now)
 
     # -- money ------------------------------------------------------------------------------------------------------
 

@@ -176,8 +176,23 @@ class House(Protocol):
     def void_coupon(self, tx: Tx, code: str, reason: str, now: datetime) -> bool:
         """Make an unused coupon void; whether it was unused."""
 
-    def redeem(self, tx: Tx, code: str, by: str, key: str, shop: str | None, now: datetime) -> Mapping[str, Any]:
-        """Use a coupon by the core's engine (R058–R062). Raises Refused as the API tells."""
+    def redeem(
+        self,
+        tx: Tx,
+        code: str,
+        by: str,
+        key: str,
+        shop: str | None,
+        now: datetime,
+        *,
+        merchants: frozenset[str] | None,
+        most_fen: int | None = None,
+    ) -> Mapping[str, Any]:
+        """Use a coupon by the core's engine (R058–R062), within what its caller may: those of a `Caller`.
+
+        `merchants`: his scope, None for all; `most_fen`: what he may move without a password given just now.
+        Raises Refused as the API tells: `wrong_merchant` 403, `reauthentication_required` 401 and the others.
+        """
 
     def reserve(
         self, tx: Tx, campaign: CampaignView, origin: str, parts: Sequence[tuple[str, int]], now: datetime

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.world import CATALOG, World
+from tests.support.world import CATALOG, PASSWORD, World
 
 
 @pytest.fixture
@@ -41,6 +41,24 @@ def test_an_order_is_made_paid_and_given_back(sandbox_world, manager, person, sa
     assert manager.post(f"{path}/pay").json == paid.json
     assert says(manager.post(f"{path}/refund", json={"quantity": 3})) == (409, "used")
     assert manager.post(f"{path}/refund", json={"quantity": 2}).json["state"] == "refunded"
+
+
+def test_R205_giving_much_money_back_asks_for_a_password(sandbox_world, manager, person, says):
+    made = order(manager, person, 3).json["order"]
+    manager.post(f"/api/v1/orders/{made}/pay")
+    sandbox_world.user("mia", "manager", merchant="hotpot")
+    # Two units may go as they are, three are asked for.
+    object.__setattr__(sandbox_world.runtime.accounts, "reauth_above_fen", 1980)
+    refused = manager.post(f"/api/v1/orders/{made}/refund", json={"quantity": 3})
+    assert says(refused) == (401, "reauthentication_required")
+    assert refused.json["limit_fen"] == 1980
+    assert {row["state"] for row in sandbox_world.all("SELECT state FROM coupons")} == {"claimed"}
+    assert manager.post(f"/api/v1/orders/{made}/refund", json={"quantity": 2}).status_code == 200
+    object.__setattr__(sandbox_world.runtime.accounts, "reauth_above_fen", 989)
+    assert says(manager.post(f"/api/v1/orders/{made}/refund", json={"quantity": 1}))[0] == 401
+    told = manager.post("/api/v1/reauthenticate", json={"username": "mia", "password": PASSWORD})
+    assert told.status_code == 200
+    assert manager.post(f"/api/v1/orders/{made}/refund", json={"quantity": 1}).json["state"] == "refunded"
 
 
 EARNING = """

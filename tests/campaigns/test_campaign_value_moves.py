@@ -85,3 +85,67 @@ def test_R205_a_second_approval_of_a_large_payout_asks_for_a_password(monkeypatc
         assert (refused.value.code, refused.value.status) == ("reauthentication_required", 401)
     else:
         assert micro_merchants._approve_payout(None, None, asked).status == 200
+
+
+@pytest.mark.parametrize(("most", "asks"), [(None, False), (99, True), (100, False)])
+def test_R205_many_points_ask_for_a_password(monkeypatch, most, asks):
+    spent = []
+    monkeypatch.setattr(micro_merchants.members, "the", lambda *_args: {"id": "mm_1"})
+    monkeypatch.setattr(micro_merchants.rewarding, "spend_points", lambda *args: spent.append(args[4]))
+    monkeypatch.setattr(micro_merchants.rewarding, "balances", lambda *_args: {})
+    house = SimpleNamespace(audit=lambda *_args: None)
+    asked = Request(
+        None, Caller("mia", "manager", None, most), "", {"member": "mm_1"}, {}, {"points": 100, "reason": "茶"}, START
+    )
+    if asks:
+        with pytest.raises(Refused) as refused:
+            micro_merchants._points(None, house, asked)
+        assert (refused.value.code, refused.value.facts["limit_fen"], spent) == ("reauthentication_required", most, [])
+    else:
+        assert micro_merchants._points(None, house, asked).status == 200
+        assert spent == [100]
+
+
+@pytest.mark.parametrize(("most", "leads_on"), [(None, False), (100_000, True), (150_000, False)])
+def test_R205_the_console_sends_a_large_approval_to_the_page_that_asks_for_a_password(monkeypatch, most, leads_on):
+    from campaigns.micro_merchant import console
+    from gateway.contract.campaign_kind import GoTo, Visit
+
+    approved = []
+    monkeypatch.setattr(console.paying, "the", lambda *_args: SimpleNamespace(amount_fen=150_000))
+    monkeypatch.setattr(console.paying, "approve", lambda *args: approved.append(args[3]))
+    store = SimpleNamespace(read=lambda work: work(None), write=lambda work: work(None))
+    looked = Visit(
+        "POST",
+        "",
+        "",
+        "",
+        "192.0.2.1",
+        {},
+        {},
+        {"payout": "po_1"},
+        {},
+        START,
+        caller=Caller("mia", "operator", None, most),
+    )
+    went = console.payout_list(SimpleNamespace(store=store), SimpleNamespace(slug="helpers"), looked)
+    assert isinstance(went, GoTo)
+    assert went.path == ("/admin/payouts/po_1" if leads_on else "/admin/campaigns/helpers/payouts")
+    assert approved == ([] if leads_on else ["po_1"])
+
+
+def test_R072_R205_a_campaign_redeems_within_what_its_caller_may(world):
+    code, house = world.code("soup"), world.runtime.campaigns.house
+    world.runtime.directory()
+
+    def use(**more):
+        return world.store.write(lambda tx: house.redeem(tx, code, "mia", "k", None, world.clock(), **more))
+
+    with pytest.raises(Refused) as refused:
+        use(merchants=frozenset({"sweets"}))
+    assert (refused.value.code, refused.value.status) == ("wrong_merchant", 403)
+    with pytest.raises(Refused) as refused:
+        use(merchants=frozenset({"hotpot"}), most_fen=299)
+    assert (refused.value.code, refused.value.facts["limit_fen"]) == ("reauthentication_required", 299)
+    assert world.all("SELECT 1 FROM redemptions") == []
+    assert use(merchants=frozenset({"hotpot"}), most_fen=300)["state"] == "redeemed"

@@ -53,6 +53,7 @@ def orders_blueprint(surface: Surface) -> Blueprint:
     def order_refund(order_id: str, json: GiveBack) -> dict[str, Any]:
         """Unused units are given back: their coupons are void, their money returns, by the wallet that paid it."""
         _known(order_id)
+        _bounded(order_id, json.quantity)
         return told(buying.refund(order_id, json.quantity, runtime.clock()))
 
     def told(bought: Bought) -> dict[str, Any]:
@@ -61,6 +62,15 @@ def orders_blueprint(surface: Surface) -> Blueprint:
             "coupons": list(bought.coupons),
             "link": link_view(runtime).as_json(bought.link) if bought.link is not None else None,
         }
+
+    def _bounded(order_id: str, quantity: int) -> None:
+        """Raises Refused `reauthentication_required` 401 for more money than goes without a password given just now."""
+        most_fen = runtime.accounts.most_without_password(principal(), runtime.clock())
+        if most_fen is None:
+            return
+        row = runtime.store.read(lambda tx: tx.one("SELECT price_fen FROM orders WHERE id = :id", {"id": order_id}))
+        if row is not None and row["price_fen"] * quantity > most_fen:
+            raise Refused("reauthentication_required", 401, limit_fen=most_fen)
 
     def _known(order_id: str) -> None:
         def circle(tx: Tx) -> str | None:

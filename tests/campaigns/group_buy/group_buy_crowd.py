@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from campaigns.group_buy import deals, reminders, tables
+from gateway.contract.campaign_kind import Caller
 from tests.support.crowd import in_threads
 from tests.support.world import Clock, runtime_of
+
+BY = Caller("tests", "operator", None)
 
 
 def _parts(home, moved_to=None):
@@ -60,7 +63,7 @@ def use_and_choose(gate, number, home, order, slots):
     gate.wait(60)
 
     def use():
-        return house.store.write(lambda tx: deals.use(tx, house, campaign, order, "", "tests", now)["state"])
+        return house.store.write(lambda tx: deals.use(tx, house, campaign, order, "", BY, now)["state"])
 
     def choose(slot):
         return house.store.write(lambda tx: deals.choose(tx, house, campaign, order, [slot], now)["state"])
