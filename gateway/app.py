@@ -6,6 +6,7 @@ import atexit
 from pathlib import Path
 from typing import Literal
 
+import structlog
 from flask import Flask
 
 from gateway import incidents, metrics
@@ -15,6 +16,7 @@ from gateway.contract.errors import StoreTrouble
 from gateway.contract.store import Tx
 from gateway.intake.bucket import Buckets
 from gateway.intake.proxy import Proxy
+from gateway.intake.shared_bucket import SharedBuckets, TokenBuckets
 from gateway.intake.spool import Spool
 from gateway.logs import configure_logs
 from gateway.relay import Guard, Relay, RelayLimits
@@ -28,6 +30,8 @@ from gateway.web.pages import register_pages
 from gateway.web.paid import register_paid
 from gateway.web.sandbox import register_sandbox
 
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
 
 def create_app(runtime: Runtime | None = None) -> Front:
     """The application over `runtime`, by default one over `DRAINAGE_HOME`. Raises BadConfig with every fault."""
@@ -37,8 +41,7 @@ def create_app(runtime: Runtime | None = None) -> Front:
     guard = Guard(runtime.config.relay.allow)
     relay = build_relay(runtime, guard)
     spool = build_spool(runtime)
-    security = runtime.config.security
-    buckets = Buckets(runtime.home.run_dir / "buckets", security.unverified_burst, security.unverified_per_second)
+    buckets = build_buckets(runtime)
     pages = Flask("gateway.web", root_path=str(Path(__file__).parent / "web"))
     register_health(pages, runtime, spool, relay.breaker_is_open)
     register_api(pages, runtime)
@@ -50,6 +53,20 @@ def create_app(runtime: Runtime | None = None) -> Front:
     # What was queued (relay notes, first openings) is written before the process ends.
     atexit.register(runtime.store.close)
     return Front(runtime, Notify(runtime, relay, spool, buckets), Proxy(guard), pages.wsgi_app)
+
+
+def build_buckets(runtime: Runtime) -> TokenBuckets:
+    """What limits unverified traffic: this machine's own table, or with `redis.url` one for all machines."""
+    security, url = runtime.config.security, runtime.config.redis.url.reveal()
+    burst, per_second = security.unverified_burst, security.unverified_per_second
+    alone = Buckets(runtime.home.run_dir / "buckets", burst, per_second)
+    if not url:
+        return alone
+    try:
+        return SharedBuckets(url, burst, per_second, alone)
+    except ImportError:
+        log.warning("shared_buckets_closed", error="the library redis is not installed")
+        return alone
 
 
 def build_spool(runtime: Runtime) -> Spool:

@@ -20,7 +20,7 @@ from gateway.contract.adapter import Ack, Outcome, RawNotification
 from gateway.contract.clock import to_text
 from gateway.contract.errors import BadNotification, Refused, StoreTrouble
 from gateway.contract.store import Tx
-from gateway.intake.bucket import Buckets
+from gateway.intake.shared_bucket import TokenBuckets
 from gateway.intake.spool import Record, Spool
 from gateway.metrics import notified
 from gateway.relay import Hop, Relay, RelayFailed, Upstream, WsgiParts, answer_parts, failure_parts, from_environ
@@ -69,7 +69,7 @@ class _Result:
 class Notify:
     """The intake of one process. Safe between threads."""
 
-    def __init__(self, runtime: Runtime, relay: Relay, spool: Spool, buckets: Buckets) -> None:
+    def __init__(self, runtime: Runtime, relay: Relay, spool: Spool, buckets: TokenBuckets) -> None:
         self._runtime = runtime
         self._relay = relay
         self._spool = spool

@@ -18,7 +18,7 @@ from gateway.catalog.directory import LiveChannel
 from gateway.contract.adapter import Ack, Outcome, RawNotification
 from gateway.contract.errors import BadNotification, StoreTrouble
 from gateway.contract.events import Event
-from gateway.intake.bucket import Buckets
+from gateway.intake.shared_bucket import TokenBuckets
 from gateway.metrics import notified
 from gateway.relay import from_environ
 from gateway.runtime import Runtime
@@ -32,7 +32,7 @@ BODY_LIMIT: Final = 64 * 1024
 class PaidPage:
     """The one view over one runtime."""
 
-    def __init__(self, runtime: Runtime, buckets: Buckets) -> None:
+    def __init__(self, runtime: Runtime, buckets: TokenBuckets) -> None:
         self._runtime = runtime
         self._buckets = buckets
         self._buying = Buying(runtime)
@@ -93,7 +93,7 @@ class PaidPage:
         return self._buckets.take(source, live.spec.slug, time.monotonic())
 
 
-def register_paid(app: Flask, runtime: Runtime, buckets: Buckets) -> None:
+def register_paid(app: Flask, runtime: Runtime, buckets: TokenBuckets) -> None:
     """Add the way by which platforms tell of our own orders."""
     blueprint = Blueprint("paid", __name__)
     blueprint.add_url_rule("/paid/<channel>", "told", PaidPage(runtime, buckets).told, methods=["POST"])
