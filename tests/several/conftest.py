@@ -6,8 +6,10 @@ import pytest
 
 from tests.several.fleet import fleet
 
+BASE_URL = "http://pay.example.com"
 
-@pytest.fixture(scope="module")
+
+@pytest.fixture(scope="session")
 def here(postgres_server):
-    with fleet(postgres_server.new_database()) as running:
+    with fleet(postgres_server.new_database(), SERVER_BASE_URL=BASE_URL) as running:
         yield running

@@ -5,13 +5,14 @@ from __future__ import annotations
 import http.client
 import json
 import random
+import shutil
 import threading
 import time
 from collections import Counter
 
 import pytest
 
-from tests.e2e.house import Form, coupons_of, eventually
+from tests.e2e.house import Form, House, coupons_of, eventually
 from tests.e2e.platforms import fresh_openid, fresh_transaction
 from tests.several.fleet import MACHINES, SCARCE, Fleet, at_once
 
@@ -157,6 +158,18 @@ def test_r244_a_catalogue_change_is_seen_by_every_gateway_within_two_seconds(her
     while waiting and time.monotonic() < end:
         waiting -= {n for n in waiting if here.houses[n].notify("side", unknown).status != 404}
     assert waiting == set()
+
+
+def test_r244_a_machine_with_another_master_key_does_not_serve(here: Fleet) -> None:
+    with House(settings=here.first.settings) as stranger:
+        stranger.home.mkdir(mode=0o700)
+        refused = stranger.run("init")
+        assert refused.returncode == 1
+        assert "copy it here" in refused.stderr
+        with House() as another:
+            shutil.copy2(another.init().home / "secret.key", stranger.home / "secret.key")
+        for words in (("serve", "--bind", f"127.0.0.1:{stranger.port}"), ("check",)):
+            assert stranger.run(*words).returncode == 1
 
 
 def test_r009_r013_r244_a_gateway_killed_in_a_storm_loses_nothing(here: Fleet) -> None:
