@@ -336,3 +336,27 @@ def test_what_gave_nothing_is_forgotten_after_half_a_year(make_hands):
     assert len(hands.all("SELECT id FROM two_sided_firings")) == 2
     hands.later(days=2)
     assert hands.one("SELECT state FROM two_sided_firings")["state"] == "fired"
+
+
+def test_R016_a_persons_copy_and_his_forgetting(make_hands, database):
+    from campaigns.two_sided.kind import kind
+
+    hands = make_hands(None, database)
+    person = hands.known_guest()
+    hands.join()
+    other = hands.known_guest("guest-b")
+    hands.pay("T1", "guest-a", 2000)
+    hands.pay("T2", "guest-b", 2000)
+    hands.call("POST", "/merchants/noodles/people", {"person": person}, role="manager", merchant="noodles", wants=201)
+    house, before = hands.runtime.campaigns.house, hands.balances(person)
+    copy = hands.store.read(lambda tx: kind.copy_for(tx, house, (person,)))
+    assert {row["transaction_id"] for row in copy["two_sided_firings"]} >= {"T1"}
+    assert "T2" not in str(copy)
+    assert other not in str(copy)
+    assert [row["merchant"] for row in copy["two_sided_people"]] == ["noodles"]
+    assert hands.store.write(lambda tx: kind.forget(tx, house, (other,), hands.now)) == 0
+    assert hands.store.write(lambda tx: kind.forget(tx, house, (person,), hands.now)) == 1
+    assert hands.all("SELECT person FROM two_sided_people") == []
+    assert hands.balances(person) == before
+    assert hands.store.write(lambda tx: kind.forget(tx, house, (), hands.now)) == 0
+    hands.holds()
