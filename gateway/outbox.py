@@ -7,7 +7,7 @@ The worker leases a row, does it, and marks it done, or due again later, or park
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -80,6 +80,16 @@ def lease(tx: Tx, now: datetime, seconds: int, most: int) -> list[Row]:
         if got is not None:
             leased.append(got)
     return leased
+
+
+def give_back(tx: Tx, rows: Iterable[Row]) -> None:
+    """Leased rows that were not begun are due again at once, for any worker, as if they had never been leased."""
+    for row in rows:
+        tx.run(
+            "UPDATE outbox SET leased_until = NULL, tries = tries - 1 "
+            "WHERE id = :id AND state = 'due' AND leased_until = :until",
+            {"id": row["id"], "until": row["leased_until"]},
+        )
 
 
 def hurry(tx: Tx, now: datetime, topic: str, object_: str) -> int:
