@@ -23,6 +23,8 @@ CALLS = [
     ("POST", "/api/v1/scans"),
     ("GET", "/api/v1/scans/conflicts"),
     ("POST", "/api/v1/scans/{nonce}/acknowledge"),
+    ("GET", "/api/v1/campaigns/{campaign}"),
+    ("POST", "/api/v1/campaigns/{campaign}/state"),
     ("POST", "/api/v1/reauthenticate"),
     ("POST", "/api/v1/notifications"),
     ("POST", "/api/v1/login"),
