@@ -34,8 +34,16 @@ class Facts:
             return None
         value = item.value_fen or item.cap_fen
         return ItemFacts(
-            item.slug, item.merchant, item.name, item.kind, value, item.price_fen, item.stock, item.paused, item.valid_days
-        )  # fmt: skip
+            slug=item.slug,
+            merchant=item.merchant,
+            name=item.name,
+            kind=item.kind,
+            value_fen=value,
+            price_fen=item.price_fen,
+            stock=item.stock,
+            paused=item.paused,
+            valid_days=item.valid_days,
+        )
 
     def merchant(self, slug: str) -> MerchantFacts | None:
         """The merchant of that name."""
