@@ -82,14 +82,16 @@ def lease(tx: Tx, now: datetime, seconds: int, most: int) -> list[Row]:
     return leased
 
 
-def give_back(tx: Tx, rows: Iterable[Row]) -> None:
-    """Leased rows that were not begun are due again at once, for any worker, as if they had never been leased."""
-    for row in rows:
+def give_back(tx: Tx, rows: Iterable[Row]) -> int:
+    """Leased rows that were not begun are due again at once, for any worker, as if never leased; how many."""
+    return sum(
         tx.run(
             "UPDATE outbox SET leased_until = NULL, tries = tries - 1 "
             "WHERE id = :id AND state = 'due' AND leased_until = :until",
             {"id": row["id"], "until": row["leased_until"]},
         )
+        for row in rows
+    )
 
 
 def hurry(tx: Tx, now: datetime, topic: str, object_: str) -> int:

@@ -9,6 +9,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -187,7 +188,7 @@ class Worker:
         rows = self._runtime.store.write(lambda tx: outbox.lease(tx, now, LEASE_S, BATCH))
         for place, row in enumerate(rows):
             if self._runtime.clock() - now >= timedelta(seconds=ENOUGH_S):
-                self._runtime.store.write(lambda tx, left=rows[place:]: outbox.give_back(tx, left))
+                self._sweep(partial(outbox.give_back, rows=rows[place:]))
                 return place
             self._do(row)
         return len(rows)
