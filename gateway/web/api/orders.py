@@ -57,35 +57,6 @@ def orders_blueprint(surface: Surface) -> Blueprint:
         _bounded(runtime, order_id, json.quantity)
         return _told(runtime, buying.refund(order_id, json.quantity, runtime.clock()))
 
-    def told(bought: Bought) -> dict[str, Any]:
-        return {
-            "state": bought.state,
-            "coupons": list(bought.coupons),
-            "link": link_view(runtime).as_json(bought.link) if bought.link is not None else None,
-        }
-
-    def _bounded(order_id: str, quantity: int) -> None:
-        """Raises Refused `reauthentication_required` 401 for more money than goes without a password given just now."""
-        most_fen = runtime.accounts.most_without_password(principal(), runtime.clock())
-        if most_fen is None:
-            return
-        row = runtime.store.read(lambda tx: tx.one("SELECT price_fen FROM orders WHERE id = :id", {"id": order_id}))
-        if row is not None and row["price_fen"] * quantity > most_fen:
-            raise Refused("reauthentication_required", 401, limit_fen=most_fen)
-
-    def _known(order_id: str) -> None:
-        def circle(tx: Tx) -> str | None:
-            row = tx.one("SELECT circle FROM orders WHERE id = :id", {"id": order_id})
-            return str(row["circle"]) if row is not None else None
-
-        _own_circle(runtime.store.read(circle))
-
-    def _own_circle(circle: str | None) -> None:
-        """Raises Refused `not_found` for nothing, and for what another circle has."""
-        circles = principal().circles(runtime.directory())
-        if circle is None or (circles is not None and circle not in circles):
-            raise Refused("not_found", 404)
-
     return blueprint
 
 
