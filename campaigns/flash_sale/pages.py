@@ -289,4 +289,5 @@ PAGES: Final = Pages(
         ConsolePage("/journal", journal, label="库存流水"),
     ),
     entry=entry,
+    item=lambda campaign: str(campaign.settings.item),
 )

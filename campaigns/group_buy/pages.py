@@ -319,4 +319,5 @@ PAGES: Final = Pages(
     ),
     console=console.PAGES,
     entry=lambda campaign: f"/campaigns/group_buy/{campaign.slug}",
+    item=lambda campaign: str(campaign.settings.item),
 )

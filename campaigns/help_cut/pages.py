@@ -423,4 +423,5 @@ PAGES: Final = Pages(
     ),
     console=CONSOLE,
     entry=_entry,
+    item=lambda campaign: str(campaign.settings.item),
 )

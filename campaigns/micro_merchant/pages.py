@@ -301,6 +301,7 @@ def _faults(refused: Refused) -> dict[str, str]:
 
 PAGES: Final = Pages(
     title="微商",
+    label="申请成为微商",
     folder=Path(__file__).parent,
     customer=(
         Page(f"{_HOME}/apply", apply, ("GET", "POST")),

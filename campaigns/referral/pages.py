@@ -308,6 +308,7 @@ def _asked(visit: Visit, name: str) -> str:
 
 PAGES: Final = Pages(
     title="推荐人返利",
+    label="邀请朋友到店",
     folder=Path(__file__).parent,
     customer=(
         Page(BASE, show_list),

@@ -330,6 +330,7 @@ def _number(text: str) -> int:
 
 PAGES: Final = Pages(
     title="双向激励",
+    label="我的返利",
     folder=Path(__file__).parent,
     customer=(Page("/campaigns/two_sided/<campaign>", mine, ("GET", "POST")),),
     console=(

@@ -226,8 +226,10 @@ class ConsolePage:
 class Pages:
     """A kind's pages. `title` is its name in zh-CN, translated like every text.
 
-    `folder` holds `templates/<slug>/…`, `static/…` (served at `/static/campaigns/<slug>/…`) and `translations/`.
+    `folder` holds `templates/<slug>/…`, `static/…` (templates name a file by `campaign_asset(slug, file)`) and
+    `translations/`. A template `_figures.html` shows `counts` in the console in words; without one the names stand.
     `entry`: where a customer begins with a campaign, for the list `/campaigns`; None for one that has no such place.
+    `label`: what that list calls it, where its name is none for customers; `item`: of which item it is.
     """
 
     title: str
@@ -235,6 +237,8 @@ class Pages:
     customer: Sequence[Page] = ()
     console: Sequence[ConsolePage] = ()
     entry: Callable[[CampaignView], str | None] = lambda _campaign: None
+    label: str = ""
+    item: Callable[[CampaignView], str] = lambda _campaign: ""
 
 
 # -- the worker's side ------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha256
 from http.client import OK
 from pathlib import Path
@@ -97,7 +98,7 @@ def answer(runtime: Runtime, kind: str, visit: Visit, seen: Seen) -> Response:
 
 
 def register_files(app: Flask, registry: Registry) -> None:
-    """Serve each kind's static files at `/static/campaigns/<kind>/…`."""
+    """Serve each kind's static files at `/static/campaigns/<kind>/…`; templates name them by `campaign_asset`."""
     folders = {
         slug: kind.pages.folder / "static" for slug, kind in registry.campaigns.items() if kind.pages is not None
     }
@@ -108,6 +109,14 @@ def register_files(app: Flask, registry: Registry) -> None:
         if folder is None:
             abort(404)
         return send_from_directory(folder, name)
+
+    @lru_cache(maxsize=64)
+    def campaign_asset(kind: str, name: str) -> str:
+        """The address of a kind's file, with its content's fingerprint, so that it may be kept for a year."""
+        version = sha256((folders[kind] / name).read_bytes()).hexdigest()[:10]
+        return f"/static/campaigns/{kind}/{name}?v={version}"
+
+    app.jinja_env.globals["campaign_asset"] = campaign_asset
 
 
 def _context(runtime: Runtime, visit: Visit, seen: Show) -> dict[str, Any]:

@@ -10,7 +10,8 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
 SMALL = """() => [...document.querySelectorAll('a, button, summary, input:not([type=hidden]), select, textarea')]
   .filter(one => one.checkVisibility({checkOpacity: false}) && !one.closest('.skip'))
   .map(one => { const label = one.labels && one.labels[0];
-    const box = (['checkbox', 'radio', 'file'].includes(one.type) && label ? label : one).getBoundingClientRect();
+    const byLabel = ['checkbox', 'radio'].includes(one.type) || one.type === 'file' && one.offsetHeight < 43.5;
+    const box = (byLabel && label ? label : one).getBoundingClientRect();
     return [one.textContent.trim().slice(0, 40) || one.name, Math.round(box.width), box.height, one.closest('p, li.text, td') && one.tagName === 'A']; })
   .filter(([, width, height, inText]) => !inText && (height < 43.5 || width < 24))
   .map(([name, width, height]) => `${name} ${width}x${height}`)"""

@@ -9,6 +9,7 @@ from flask import Response, abort, flash, g, redirect, render_template, request,
 from flask_babel import gettext as _
 
 from gateway.auth import Principal
+from gateway.catalog.directory import Directory
 from gateway.contract.errors import Refused
 from gateway.contract.store import Row, Tx
 from gateway.payouts import bank, rows
@@ -25,6 +26,8 @@ _STATES: Final = ("held", "sent", "unknown", "settled", "failed")
 _BATCH: Final = re.compile(r"bf_[0-9a-f]{32}\Z")
 _SHOWN_FAULTS: Final = 20
 _LONGEST_PASSWORD: Final = 1024
+_TAIL: Final = 8
+"""So much of a long number tells it from others."""
 
 
 class PayoutPages:
@@ -118,7 +121,7 @@ class PayoutPages:
         edge = found[_PAGE - 1]["id"] if len(found) > _PAGE else ""
         return render_template(
             "admin/payouts.html",
-            rows=[_shown(row) for row in found[:_PAGE]],
+            rows=[_shown(row, directory) for row in found[:_PAGE]],
             states=[(_("全部"), url_for(".index"), not state)]
             + [(word, url_for(".index", state=one), one == state) for one, word in _state_words()],
             is_filtered=bool(state),
@@ -134,7 +137,11 @@ class PayoutPages:
         row = self._find(who, payout)
         return render_template(
             "admin/payout.html",
-            one={**_shown(row), "begun_by": row["begun_by"], "approved_by": row["approved_by"]},
+            one={
+                **_shown(row, self._runtime.directory()),
+                "begun_by": row["begun_by"],
+                "approved_by": row["approved_by"],
+            },
             may_approve=row["state"] == "held" and row["reason"] == rows.WAITING and row["begun_by"] != who.name,
             refused=refused,
             wants_password=self._wants_password(who, row),
@@ -176,6 +183,19 @@ def _state_words() -> list[tuple[str, str]]:
     ]
 
 
-def _shown(row: Row) -> dict[str, Any]:
+def _shown(row: Row, directory: Directory) -> dict[str, Any]:
     names = ("id", "campaign", "way", "shown", "amount_fen", "state", "reason", "detail", "created_at", "moved_at")
-    return {**{name: row[name] for name in names}, "who": guest(row["person"]) if row["person"] else row["account"]}
+    return {
+        **{name: row[name] for name in names},
+        "who": guest(row["person"]) if row["person"] else _holder(row, directory),
+    }
+
+
+def _holder(row: Row, directory: Directory) -> str:
+    """Whose account it is, where nobody is known: a merchant or clerk by his name, else the end of a long number."""
+    kind, _sep, rest = row["account"].partition(":")
+    name = rest.partition(":")[0]
+    merchant = directory.merchant(name) if kind == "merchant" else None
+    if merchant is not None:
+        return str(merchant.name)
+    return f"{kind} …{name[-_TAIL:]}" if len(name) > 2 * _TAIL else name

@@ -90,9 +90,20 @@ def _open(tx: Tx, runtime: Runtime, directory: Directory, circle: str | None) ->
             if entry and view.is_open(g.now):
                 assert kind is not None  # it has an entry
                 assert kind.pages is not None
-                place = directory.circle(slug)
-                found.append({"title": kind.pages.title, "circle": place.name if place else slug, "path": entry})
+                title = kind.pages.label or kind.pages.title
+                found.append({"title": title, "path": entry, **_about(runtime, kind, view)})
     return found
+
+
+def _about(runtime: Runtime, kind: CampaignKind, view: CampaignView) -> dict[str, str]:
+    """What a campaign is of, and whose: its item with the merchant, else the merchants it is of, else the circle."""
+    directory = runtime.directory()
+    items, merchants, place = directory.catalog.items, directory.catalog.merchants, directory.circle(view.circle)
+    item = items.get(kind.pages.item(view)) if kind.pages is not None else None
+    owners = {item.merchant} if item is not None else view.merchants
+    names = [merchants[one].name for one in sorted(owners) if one in merchants]
+    circle = place.name if place is not None else view.circle
+    return {"item": item.name if item is not None else "", "whose": " · ".join([circle, *names])}
 
 
 def _entry(kind: CampaignKind | None, view: CampaignView) -> str | None:

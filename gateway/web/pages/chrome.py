@@ -21,6 +21,8 @@ from gateway.web.pages.language import is_large, language
 from linkgen.codes import grouped
 
 STATIC: Final = Path(__file__).parent.parent / "static"
+_FILES: Final = frozenset({"static", "campaign_static"})
+"""Where files are served that a browser may keep: ours, and those of the campaign modules."""
 TEMPLATES: Final = Path(__file__).parent.parent / "templates"
 FORM_LIMIT: Final = 16 * 1024
 _FILE_BUFFER: Final = 128 * 1024
@@ -132,7 +134,7 @@ def _set_headers(response: Response, *, https: bool) -> None:
     headers.setdefault("Permissions-Policy", "camera=(self), microphone=(), geolocation=()")
     if https:
         headers.setdefault("Strict-Transport-Security", f"max-age={_A_YEAR_S}")
-    if request.endpoint == "static":
+    if request.endpoint in _FILES:
         if response.status_code == 200 and request.args.get("v"):  # noqa: PLR2004 - the status of a whole file
             headers["Cache-Control"] = f"public, max-age={_A_YEAR_S}, immutable"
         return
