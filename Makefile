@@ -27,7 +27,7 @@ imports: ## which room may see which
 	@$(BIN)/lint-imports --no-logo
 
 tests: ## the tests alone
-	@$(BIN)/pytest -n "$${TEST_PROCESSES:-2}" $(TESTS)
+	@$(BIN)/pytest -n "$${TEST_PROCESSES:-$$(($$(nproc 2>/dev/null || echo 2) + 1))}" $(TESTS)
 
 bench: ## the benchmarks of docs/performance.md with their peers, and a table
 	@tools/prepare dev
