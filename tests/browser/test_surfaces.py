@@ -17,7 +17,15 @@ MORE = {"desk-zh-light": {"size": "desk", "language": "zh-CN", "dark": False}}
 CONSOLE_KINDS = ("phone-en-dark", "desk-zh-light")
 """Who runs the console has a desk, or a phone in a hurry."""
 
-CASES = [(surface, kind) for surface in SURFACES for kind in (CONSOLE_KINDS if surface.is_console else KINDS)]
+PHONES = ("phone-zh-light", "phone-en-dark")
+WIDER = ("tablet-zh-dark", "desk-en-light")
+"""Customers hold a phone; every other surface of theirs is looked at on a tablet, every other at a desk."""
+
+CASES = [
+    (surface, kind)
+    for number, surface in enumerate(SURFACES)
+    for kind in (CONSOLE_KINDS if surface.is_console else (*PHONES, WIDER[number % 2]))
+]
 
 
 @pytest.mark.parametrize(("surface", "kind"), CASES, ids=[f"{surface.name}-{kind}" for surface, kind in CASES])
