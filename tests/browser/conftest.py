@@ -38,15 +38,27 @@ def chromium():
         browser.close()
 
 
-@pytest.fixture(scope="session")
-def house(tmp_path_factory, chromium):
+@contextmanager
+def open_house(folder):
     """The running demo, with a manager of the coffee shop who has a password of her own."""
     from gateway.demo.house import DemoHouse
 
-    home = tmp_path_factory.mktemp("house") / "home"
-    with DemoHouse(home, workers=1, say=lambda _line: None) as running:
+    with DemoHouse(folder / "home", workers=1, say=lambda _line: None) as running:
         words = running.drainage("user", "add", "xiaozhou", "--role", "manager", "--merchant", "coffee")
         running.once = words.split()[-1]
+        yield running
+
+
+@pytest.fixture(scope="session")
+def open_houses(chromium):
+    """What opens a house; for the tests that need one for themselves."""
+    return open_house
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory, chromium):
+    """The house that most tests share."""
+    with open_house(tmp_path_factory.mktemp("house")) as running:
         yield running
 
 

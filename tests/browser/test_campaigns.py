@@ -6,6 +6,7 @@ import pytest
 from werkzeug.routing import Map, Rule
 
 from gateway.catalog.registry import installed
+from gateway.demo.story import Story
 from tests.browser.looking import faults
 from tests.browser.stage import Stage
 from tests.browser.surfaces import session_of
@@ -20,6 +21,21 @@ READERS = {
 HALVES = ("tablet-zh-dark", "desk-en-light")
 """Customers hold phones; the wider ones look at every other page each."""
 STAFF = {"phone-en-dark": READERS["phone-en-dark"], "desk-zh-light": {**READERS["desk-en-light"], "language": "zh-CN"}}
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory, open_houses):
+    """A house of their own: the campaigns' guests are many, and other tests count what a new guest has."""
+    with open_houses(tmp_path_factory.mktemp("campaigns")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def story(house):
+    """The storyteller of that house."""
+    telling = Story(house, lambda _line: None)
+    yield telling
+    telling.close()
 
 
 @pytest.fixture(scope="module")

@@ -63,7 +63,8 @@ def test_the_demo_prints_its_addresses_and_stops_when_told(tmp_path: Path) -> No
     told = "".join(lines)
     try:
         addresses = re.findall(r"http://127\.0\.0\.1:\d+\S*", told)
-        assert [address.split("/")[3] for address in addresses] == ["sandbox", "status", "c", "s", "redeem", "login"]
+        first = [address.split("/")[3] for address in addresses]
+        assert first == ["sandbox", "status", "c", "s", "sandbox", "redeem", "login"]
         assert "one-time password" in told
         for address in addresses[:3]:
             assert requests.get(address, timeout=10).status_code == 200, address

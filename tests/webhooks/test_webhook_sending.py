@@ -115,7 +115,7 @@ def test_R074_what_is_no_address_is_a_failure_and_nothing_breaks(url):
         ('merchant = "nobody"', "webhook.x.merchant"),
         ('circle = "riverside"\nmerchant = "hotpot"', "webhook.x"),
         ("", "webhook.x"),
-        ('circle = "riverside"\nevents = ["payout.sent"]', "webhook.x.events"),
+        ('circle = "riverside"\nevents = ["payout.lost"]', "webhook.x.events"),
         ('circle = "riverside"\nevent = ["link.issued"]', "webhook.x.event"),
         ('circle = "riverside"\npaused = 1', "webhook.x.paused"),
         ('circle = "riverside"\nprevious_secret = "whsec_c2hvcnQ="', "webhook.x.previous_secret"),

@@ -32,7 +32,7 @@ TABLES = (
         moved_at TEXT NOT NULL,
         CHECK (amount_fen > 0)
     ) STRICT""",
-    """CREATE UNIQUE INDEX payouts_key ON payouts (campaign, key)""",
+    """CREATE UNIQUE INDEX payouts_once ON payouts (campaign, key)""",
     # One in flight an account (R113), whatever else goes wrong.
     """CREATE UNIQUE INDEX payouts_flight ON payouts (account) WHERE state IN ('held', 'sent', 'unknown')""",
     """CREATE INDEX payouts_account ON payouts (account, created_at)""",
